@@ -1,0 +1,11 @@
+"""Implicit models: fixed-point solvers, gradients through an equilibrium, and their Lipschitz constants."""
+
+from implicit_lib.solvers import ConvergenceWarning as ConvergenceWarning
+from implicit_lib.solvers import Picard as Picard
+from implicit_lib.solvers import Report as Report
+from implicit_lib.solvers import Solution as Solution
+from implicit_lib.solvers import SolveInterrupted as SolveInterrupted
+from implicit_lib.solvers import Status as Status
+from implicit_lib.solvers import solve as solve
+
+__version__ = "0.1.0"

@@ -1,0 +1,123 @@
+"""The state of a solve: a tensor, or nested dicts, lists and tuples of tensors, with one leading batch axis."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+Leaves = tuple[Tensor, ...]
+
+
+def flatten_state(y: object, name: str) -> tuple[Leaves, TreeSpec]:
+    """Split a state into its leaves and its structure, or say what is wrong with it.
+
+    Raises:
+        TypeError: a leaf is not a tensor, or its dtype is not a real floating-point one.
+        ValueError: there are no tensors, a leaf has no batch axis, or the leaves disagree on batch size or device.
+    """
+    leaves, spec = tree_flatten(y)
+    if not leaves:
+        raise ValueError(f"{name} holds no tensors; pass a tensor, or nested dicts, lists and tuples of tensors")
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise TypeError(f"{name} must be a tensor, or dicts, lists and tuples of tensors, but holds {_a(leaf)}")
+        if not leaf.is_floating_point():
+            raise TypeError(f"{name} must be floating point, but holds {leaf.dtype}; convert it, e.g. by .float()")
+        if leaf.dim() == 0:
+            raise ValueError(
+                f"{name} holds a 0-d tensor; the first axis of every tensor is the batch, so a single scalar sample "
+                "has shape (1,): use y0.reshape(1)"
+            )
+    first = leaves[0]
+    for leaf in leaves[1:]:
+        if len(leaf) != len(first):
+            raise ValueError(
+                f"the tensors of {name} must share the batch size on their first axis, "
+                f"but their shapes are {[tuple(each.shape) for each in leaves]}"
+            )
+        if leaf.device != first.device:
+            raise ValueError(f"{name} must be on one device, but is on {first.device} and {leaf.device}")
+    return tuple(leaves), spec
+
+
+def unflatten_state(leaves: Leaves, spec: TreeSpec) -> Any:
+    """The state with this structure and these leaves."""
+    return tree_unflatten(leaves, spec)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """G on leaves, every call checked: structure, shapes, dtypes and device out as in, and no in-place change."""
+
+    function: Callable[[Any], Any]
+    spec: TreeSpec
+
+    def __call__(self, leaves: Leaves) -> Leaves:
+        versions = [_version(leaf) for leaf in leaves]
+        output = self.function(unflatten_state(leaves, self.spec))
+        try:
+            images = self.spec.flatten_up_to(output)
+        except ValueError as mismatch:
+            raise ValueError(f"G must return a state of the structure it was given, but did not: {mismatch}") from None
+        for leaf, image in zip(leaves, images, strict=True):
+            _check_image(leaf, image)
+        if versions != [_version(leaf) for leaf in leaves]:
+            raise ValueError("G changed its argument in place, which would make residuals 0; let it return new tensors")
+        return tuple(images)
+
+
+def _check_image(leaf: Tensor, image: object) -> None:
+    if not isinstance(image, Tensor):
+        raise TypeError(f"G must return a tensor where it was given one, but returned {_a(image)}")
+    for attribute in ("shape", "dtype", "device"):
+        expected, given = getattr(leaf, attribute), getattr(image, attribute)
+        if expected != given:
+            raise ValueError(
+                f"G must keep the {attribute} of its argument: it was given {_plain(expected)} and returned "
+                f"{_plain(given)}; change G or y0 so that they agree"
+            )
+
+
+def _a(thing: object) -> str:
+    return f"a value of type {type(thing).__name__}"
+
+
+def _plain(attribute: object) -> object:
+    return tuple(attribute) if isinstance(attribute, torch.Size) else attribute
+
+
+def _version(leaf: Tensor) -> int:
+    """The count of in-place changes to the leaf; inference tensors do not keep one."""
+    return 0 if leaf.is_inference() else leaf._version
+
+
+def norms(leaves: Leaves) -> Tensor:
+    """Euclidean norm of every sample over all leaves, shape (B,), accumulated in float64 so that no dtype overflows.
+
+    (In float32 on devices that have no float64.)
+    """
+    dtype = torch.float32 if leaves[0].device.type == "mps" else torch.float64
+    each: list[Tensor] = [
+        torch.linalg.vector_norm(leaf.detach().reshape(len(leaf), -1), dim=1, dtype=dtype) for leaf in leaves
+    ]
+    total: Tensor = each[0] if len(each) == 1 else torch.linalg.vector_norm(torch.stack(each), dim=0)
+    return total
+
+
+def differences(a: Leaves, b: Leaves) -> Leaves:
+    """a - b, with half-precision leaves widened first: their difference can overflow where they do not."""
+    return tuple(_widen(left) - _widen(right) for left, right in zip(a, b, strict=True))
+
+
+def _widen(leaf: Tensor) -> Tensor:
+    return leaf.float() if leaf.element_size() < 4 else leaf
+
+
+def select(chosen: Tensor, a: Leaves, b: Leaves) -> Leaves:
+    """Sample by sample, a where chosen (B,) and b elsewhere."""
+    return tuple(
+        torch.where(chosen.reshape(-1, *[1] * (left.dim() - 1)), left, right) for left, right in zip(a, b, strict=True)
+    )
