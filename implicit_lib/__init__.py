@@ -1,10 +1,16 @@
 """Implicit models: fixed-point solvers, gradients through an equilibrium, and their Lipschitz constants."""
 
+from implicit_lib.gradients import Gradient as Gradient
+from implicit_lib.gradients import ImplicitGradient as ImplicitGradient
+from implicit_lib.gradients import JacobianFreeGradient as JacobianFreeGradient
+from implicit_lib.gradients import UnrolledGradient as UnrolledGradient
+from implicit_lib.model import ImplicitModel as ImplicitModel
 from implicit_lib.solvers import ConvergenceWarning as ConvergenceWarning
 from implicit_lib.solvers import Picard as Picard
 from implicit_lib.solvers import Report as Report
 from implicit_lib.solvers import Solution as Solution
 from implicit_lib.solvers import SolveInterrupted as SolveInterrupted
+from implicit_lib.solvers import Solver as Solver
 from implicit_lib.solvers import Status as Status
 from implicit_lib.solvers import solve as solve
 

@@ -66,8 +66,9 @@ def solve(
             or device than it was given, or changes its argument in place.
         SolveInterrupted: Ctrl-C; what was reached is its `.solution`.
     """
-    _check_settings(G, solver, tol)
-    max_iter = check_count(max_iter, "max_iter")
+    if not callable(G):
+        raise TypeError(f"G must be callable, but is a {type(G).__name__}")
+    check_settings(solver, max_iter, tol)
     leaves, spec = flatten_state(y0, "y0")
     size = norms(leaves)
     if relative_to is not None and relative_to.shape != size.shape:
@@ -101,9 +102,13 @@ def check_count(count: object, name: str) -> int:
     return count
 
 
-def _check_settings(G: object, solver: object, tol: float) -> None:
-    if not callable(G):
-        raise TypeError(f"G must be callable, but is a {type(G).__name__}")
+def check_settings(solver: object, max_iter: object, tol: float) -> None:
+    """Nothing, if a solve can run with these settings.
+
+    Raises:
+        TypeError, ValueError: a setting has the wrong type or is out of range.
+    """
+    check_count(max_iter, "max_iter")
     if isinstance(solver, type) or not hasattr(solver, "step"):
         raise TypeError(f"solver must be a solver object such as Picard(), but is {solver!r}")
     if not 0 <= tol < math.inf:

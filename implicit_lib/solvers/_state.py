@@ -118,6 +118,9 @@ def _widen(leaf: Tensor) -> Tensor:
 
 def select(chosen: Tensor, a: Leaves, b: Leaves) -> Leaves:
     """Sample by sample, a where chosen (B,) and b elsewhere."""
-    return tuple(
-        torch.where(chosen.reshape(-1, *[1] * (left.dim() - 1)), left, right) for left, right in zip(a, b, strict=True)
-    )
+    return tuple(torch.where(per_sample(chosen, left), left, right) for left, right in zip(a, b, strict=True))
+
+
+def per_sample(vector: Tensor, leaf: Tensor) -> Tensor:
+    """A vector (B,) in the shape that broadcasts against the leaf (B, …)."""
+    return vector.reshape(-1, *[1] * (leaf.dim() - 1))

@@ -1,0 +1,63 @@
+"""What a gradient is: how to differentiate through an equilibrium, whatever solver found it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from implicit_lib.solvers import Solution
+from implicit_lib.solvers._state import Leaves, Operator, flatten_state, unflatten_state
+
+Y = TypeVar("Y")
+
+
+class Gradient(Protocol):
+    """How the value of a solve gets its gradient with respect to whatever G depends on."""
+
+    def differentiate(self, G: Callable[[Y], Y], walk: Callable[[], Solution[Y]], /) -> Solution[Y]:
+        """Call `walk`, which solves y = G(y), once, and return its solution with a differentiable value.
+
+        The numbers in the value are those that `walk` found; only its autograd graph is the gradient's affair.
+        Where gradients are disabled this is `walk()`.
+        """
+        ...
+
+
+Pull = Callable[[Leaves], Leaves]
+
+
+def reattach(
+    G: Callable[[Y], Y], solution: Solution[Y], pull: Callable[[Leaves, Leaves], Pull], *, differentiate_y: bool
+) -> Solution[Y]:
+    """The solution with its value y* attached to the graph of one application G(y*).
+
+    `pull(images, points)`, given the leaves of G(y*) and of y*, makes the map from the gradient of the value to the
+    gradient that enters G's graph. The leaves of y* take part in that graph if `differentiate_y`.
+    """
+    values, spec = flatten_state(solution.value, "the value of the solution")
+    points = tuple(value.detach().requires_grad_(differentiate_y) for value in values)
+    with torch.enable_grad():
+        images = Operator(G, spec)(points)
+    if not any(image.requires_grad for image in images):
+        return solution
+    attached = _Attach.apply(  # type: ignore[no-untyped-call]
+        tuple(value.detach() for value in values), pull(images, points), *images
+    )
+    return replace(solution, value=unflatten_state(attached, spec))
+
+
+class _Attach(torch.autograd.Function):
+    """Returns `values` in the place of `images`, which in the backward pass receive the pulled gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Leaves, pull: Pull, *images: Tensor) -> Leaves:
+        ctx.pull = pull
+        return values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *ctx.pull(gradients)

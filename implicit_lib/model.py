@@ -1,0 +1,120 @@
+"""The implicit model of the paper: encoder Q_Φ, operator G_Θ iterated to its fixed point, decoder Q_Ψ."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_map
+
+from implicit_lib.gradients import Gradient, ImplicitGradient
+from implicit_lib.solvers import ConvergenceWarning, Picard, Solution, Solver, solve
+from implicit_lib.solvers._solve import check_count, check_settings
+
+
+class ImplicitModel(nn.Module):
+    """x ↦ Q_Ψ(y*), where y* = G_Θ(y*, q) and q = Q_Φ(x).
+
+    Source: Liu, Ding, Osher, Yin, Expressive Power of Implicit Models, ICLR 2026 (arXiv:2510.03638), Section 1.
+
+    Args:
+        operator: G_Θ: maps (y, q) to the next y, of the same structure, shapes, dtypes and device.
+        encoder: Q_Φ: maps x to q, a tensor or nested dicts, lists and tuples of tensors; None: q = x.
+        decoder: Q_Ψ: maps y to the output; None: the output is y.
+        solver: settings of the method that finds the fixed point.
+        gradient: how to differentiate through it; None: `ImplicitGradient()`.
+        max_iter: the most iterations when running to tolerance.
+        tol: the relative residual to reach, per sample; see `solve`.
+        start: maps q to y_0, a tensor (B, …) or nested dicts, lists and tuples of them; None: zeros like q.
+
+    Raises:
+        TypeError, ValueError: a setting has the wrong type or is out of range.
+    """
+
+    def __init__(
+        self,
+        operator: Callable[[Any, Any], Any],
+        *,
+        encoder: Callable[[Any], Any] | None = None,
+        decoder: Callable[[Any], Any] | None = None,
+        solver: Solver | None = None,
+        gradient: Gradient | None = None,
+        max_iter: int = 100,
+        tol: float = 1e-6,
+        start: Callable[[Any], Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.solver: Solver = Picard() if solver is None else solver
+        self.gradient: Gradient = ImplicitGradient() if gradient is None else gradient
+        check_settings(self.solver, max_iter, tol)
+        if isinstance(self.gradient, type) or not hasattr(self.gradient, "differentiate"):
+            raise TypeError(f"gradient must be an object such as ImplicitGradient(), but is {gradient!r}")
+        self.operator = _callable(operator, "operator")
+        self.encoder = _callable(nn.Identity() if encoder is None else encoder, "encoder")
+        self.decoder = _callable(nn.Identity() if decoder is None else decoder, "decoder")
+        self.start = _callable(_zeros_like if start is None else start, "start")
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def forward(self, x: Any, iterations: int | None = None) -> Any:
+        """The decoded equilibrium for the inputs x (B, …), or with `iterations` the decoded iterate y_k itself.
+
+        To tolerance (iterations=None), a `ConvergenceWarning` tells of samples that did not converge.
+
+        Raises:
+            TypeError, ValueError: iterations is not an integer, or negative.
+            What `solve` raises for a start or an operator that does not fit.
+        """
+        solution = self.solve(x, iterations)
+        if iterations is None and not bool(solution.converged.all()):
+            warnings.warn(
+                f"the forward solve did not converge: {solution.message}. See model.solve(x)",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self.decoder(solution.value)
+
+    def solve(self, x: Any, iterations: int | None = None, *, keep_iterates: bool = False) -> Solution[Any]:
+        """The solution whose value `forward` decodes, with its statuses and residuals; its value is differentiable."""
+        max_iter, tol = (
+            (self.max_iter, self.tol) if iterations is None else (check_count(iterations, "iterations"), 0.0)
+        )
+        q = self.encoder(x)
+
+        def G(y: Any) -> Any:
+            return self.operator(y, q)
+
+        def walk() -> Solution[Any]:
+            return solve(G, self.start(q), solver=self.solver, max_iter=max_iter, tol=tol, keep_iterates=keep_iterates)
+
+        return self.gradient.differentiate(G, walk)
+
+    def trajectory(self, x: Any, iterations: int) -> tuple[Any, ...]:
+        """The decoded iterates y_1 … y_k for k = iterations.
+
+        They are differentiable by unrolling, whatever the model's gradient, as a loss at every iterate needs; to look
+        at them only, call this under `torch.no_grad()`, which keeps no graph.
+
+        Raises:
+            TypeError, ValueError: iterations is not an integer, or negative.
+        """
+        k = check_count(iterations, "iterations")
+        q = self.encoder(x)
+        walk = solve(
+            lambda y: self.operator(y, q), self.start(q), solver=self.solver, max_iter=k, tol=0.0, keep_iterates=True
+        )
+        return tuple(self.decoder(y) for y in walk.iterates[1:])
+
+    def extra_repr(self) -> str:
+        return f"solver={self.solver}, gradient={self.gradient}, max_iter={self.max_iter}, tol={self.tol}"
+
+
+def _callable(part: Callable[..., Any], name: str) -> Callable[..., Any]:
+    if not callable(part):
+        raise TypeError(f"{name} must be callable, such as an nn.Module, but is a {type(part).__name__}")
+    return part
+
+
+def _zeros_like(q: Any) -> Any:
+    return tree_map(torch.zeros_like, q)
