@@ -1,0 +1,115 @@
+"""Checks: one stable verdict line each, an exception where they fail, and a record for the claims ledger.
+
+A verdict says what kind of evidence it rests on. Sampling can refute and cannot prove.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Literal
+
+from .claims import CLAIMS
+
+Evidence = Literal["proved", "certified", "measured", "sampled"]
+
+CHECK_MIME = "application/vnd.rich-equilibria.check+json"
+
+
+class CheckFailed(AssertionError):
+    """A check did not hold; the message is its verdict line."""
+
+
+def check(
+    name: str,
+    value: Any,
+    *,
+    of: str,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    equals: Any = None,
+    within: float = 0.0,
+    show: str | None = None,
+    evidence: Evidence = "measured",
+    samples: int | None = None,
+    claim: str | None = None,
+    falsified_by: str | None = None,
+    detail: str = "",
+) -> None:
+    """Compare `value` with a bound; print `PASS name: …`, or print `FAIL name: …` and raise.
+
+    The line must read the same on every machine: it carries the bound, and the value only by `show`, with as many
+    digits as are stable.
+
+    Args:
+        name: what is checked; unique within its chapter.
+        value: the measured number; or, with `equals`, anything that compares (a sympy expression, an int).
+        of: what `value` is, as a formula or in words.
+        at_most: passes when value ≤ at_most.
+        at_least: passes when value ≥ at_least.
+        equals: passes when value == equals; with `within`, when |value − equals| ≤ within.
+        show: format of the value in the verdict, such as ".2f".
+        evidence: "proved" (symbolic), "certified" (an enclosure), "measured" (this very number is the claim) or
+            "sampled" (not refuted in `samples` samples).
+        claim: the id of the paper's claim that this check carries (see `implicit_lib.claims`).
+        falsified_by: what would turn it red; required with `claim`.
+        detail: said after a failing verdict only.
+
+    Raises:
+        CheckFailed: if the comparison does not hold; NaN never holds.
+        ValueError: if the check is not well posed.
+    """
+    bounds = [b for b in (at_most, at_least, equals) if b is not None]
+    if len(bounds) != 1:
+        raise ValueError(f"Check '{name}' needs exactly one of at_most, at_least and equals; got {len(bounds)}.")
+    if claim is not None and claim not in CLAIMS:
+        raise ValueError(f"Check '{name}': unknown claim {claim!r}; known are {', '.join(CLAIMS)}.")
+    if claim is not None and not falsified_by:
+        raise ValueError(f"Check '{name}' carries the claim '{claim}': say in falsified_by what would refute it.")
+    if (evidence == "sampled") != (samples is not None):
+        raise ValueError(f"Check '{name}': samples= goes with evidence='sampled', and with nothing else.")
+    if at_most is not None:
+        passed, relation = bool(value <= at_most), f"≤ {at_most:g}"
+    elif at_least is not None:
+        passed, relation = bool(value >= at_least), f"≥ {at_least:g}"
+    elif within:
+        passed, relation = bool(abs(value - equals) <= within), f"= {equals:g} ± {within:g}"
+    else:
+        passed, relation = bool(value == equals), f"= {equals}"
+    shown = f" = {value:{show}}" if show else ""
+    basis = f"not refuted in {samples} samples" if evidence == "sampled" else evidence
+    statement = f"{of}{shown}{',' if shown and within else ''} {relation} [{basis}]"
+    if not passed:
+        line = f"FAIL {name}: {of} = {value} is not {relation}. {detail}".rstrip()
+        print(line, file=sys.stderr)
+        raise CheckFailed(line)
+    record = {"name": name, "statement": statement, "evidence": basis, "claim": claim, "falsified_by": falsified_by}
+    _show(f"PASS {name}: {statement}", record)
+
+
+def attempt(name: str, answer: Any, verify: Callable[[Any], bool]) -> None:
+    """Mark a reader's answer to an exercise: open while it is None, then right or not yet; never an exception.
+
+    Args:
+        name: the exercise, such as "Exercise 1.1".
+        answer: the reader's answer, None until there is one.
+        verify: returns whether the answer is right.
+    """
+    if answer is None:
+        print(f"OPEN {name}: replace None by your answer and run the cell again.")
+        return
+    try:
+        right = bool(verify(answer))
+    except Exception as error:  # a reader's answer may be anything
+        print(f"NOT YET {name}: checking your answer raised {type(error).__name__}: {error}")
+        return
+    print(f"PASS {name}" if right else f"NOT YET {name}: {answer!r} does not pass the check.")
+
+
+def _show(line: str, record: dict[str, Any]) -> None:
+    """In a notebook: the line, with the record beside it for the ledger. Elsewhere: the line."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        print(line)
+        return
+    ipython.display.display({"text/plain": line, CHECK_MIME: record}, raw=True)

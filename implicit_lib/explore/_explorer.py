@@ -1,0 +1,176 @@
+"""The explorer: one description of a figure that the reader can move, shown by ipywidgets or by the built page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._controls import Choice, Control, ControlError, Iterations
+from ._page import write_page
+from ._panels import Now, Panel, Readout, Reference
+from ._system import Arrays, System, Trajectory
+
+if TYPE_CHECKING:
+    from ._widget import ExplorerWidget
+
+PAGE_FILES = "IMPLICIT_LIB_PAGE_FILES"
+"""Environment variable: the folder into which the book's build collects the explorers' files. Unset in a session."""
+
+PAGE_MIME = "application/vnd.rich-equilibria.explorer+json"
+
+PanelArrays = dict[str, dict[str, dict[str, np.ndarray[Any, Any]]]]
+
+
+class Explorer:
+    """A fixed-point iteration that the reader moves.
+
+    In a session it displays as ipywidgets controls over a plotly `FigureWidget`. While the book is built, its output is
+    a description that the page runs by itself, without a kernel. Both draw the arrays that `arrays` returns.
+
+    Args:
+        name: an identifier, unique in the book; the page's file and the tests carry it.
+        title: the figure's heading.
+        system: what is iterated; or, with `chosen_by`, one system for each option of that choice.
+        controls: exactly one `Iterations`, then sliders and at most one choice. The iteration count is shown first.
+        panels: the plots.
+        readouts: the numbers beside them.
+        chosen_by: the name of the choice that selects the system.
+
+    Raises:
+        ValueError: if the parts do not fit together; the message names the part.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        title: str,
+        system: System | Mapping[str, System],
+        controls: Sequence[Control],
+        panels: Sequence[Panel],
+        readouts: Sequence[Readout] = (),
+        chosen_by: str | None = None,
+    ) -> None:
+        if not name.isidentifier():
+            raise ValueError(f"An explorer's name must be an identifier, such as 'staircase'; got {name!r}.")
+        self.name, self.title, self.panels, self.readouts = name, title, tuple(panels), tuple(readouts)
+        self.controls = {c.name: c for c in sorted(controls, key=lambda c: not isinstance(c, Iterations))}
+        if [isinstance(c, Iterations) for c in controls].count(True) != 1 or len(self.controls) != len(controls):
+            raise ValueError(f"Explorer '{name}' needs exactly one Iterations control and names that differ.")
+        self.iterations = next(c for c in controls if isinstance(c, Iterations))
+        self.chosen_by = chosen_by
+        self.systems = self._systems(system)
+        self._trajectories: dict[str, Trajectory] = {}
+        self._widget: ExplorerWidget | None = None
+        self._check_references()
+
+    def _systems(self, system: System | Mapping[str, System]) -> dict[str, System]:
+        choices = [c for c in self.controls.values() if isinstance(c, Choice)]
+        if [c.name for c in choices] != ([] if self.chosen_by is None else [self.chosen_by]):
+            raise ValueError(f"Explorer '{self.name}': chosen_by={self.chosen_by!r} must name its one Choice control.")
+        if not isinstance(system, Mapping):
+            if choices:
+                raise ValueError(f"Explorer '{self.name}' has a choice; give one system for each of its options.")
+            return {"": system}
+        if not choices or set(system) != set(choices[0].options):
+            expected = list(choices[0].options) if choices else "no choice"
+            raise ValueError(f"Explorer '{self.name}' has systems for {list(system)} and {expected} to choose from.")
+        return dict(system)
+
+    def _check_references(self) -> None:
+        """Every control that a system reads, and every array that a panel draws, exists."""
+        settings = self.settings()
+        for option, system in self.systems.items():
+            missing = (system.step_controls | system.view_controls) - set(self.controls)
+            if missing:
+                raise ValueError(
+                    f"Explorer '{self.name}': system {option!r} reads {sorted(missing)}, which no control sets."
+                )
+            known = set(self._views(option, settings, 0)[0]) | {"t"}
+            drawn = {r.name for p in self.panels for refs in p.bind.values() for r in refs.values()}
+            unknown = (drawn | {r.name for r in self.readouts}) - known
+            if unknown:
+                raise ValueError(
+                    f"Explorer '{self.name}' draws {sorted(unknown)}; system {option!r} views {sorted(known)}."
+                )
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """The default value of every control, with `changes`.
+
+        Raises:
+            ControlError: for an unknown control, or a value outside its range.
+        """
+        unknown = set(changes) - set(self.controls)
+        if unknown:
+            raise ControlError(f"Explorer '{self.name}' has the controls {list(self.controls)}; got {sorted(unknown)}.")
+        return {key: control.validate(changes.get(key, control.value)) for key, control in self.controls.items()}
+
+    def _views(self, option: str, settings: Mapping[str, Any], t: int) -> list[Arrays]:
+        numbers = {key: value for key, value in settings.items() if not isinstance(value, str)}
+        trajectory = self._trajectories.get(option)
+        if trajectory is None or not trajectory.accepts(numbers):
+            trajectory = self._trajectories[option] = Trajectory(self.systems[option], numbers)
+        return trajectory.views(t)
+
+    def frame(self, **changes: Any) -> tuple[PanelArrays, dict[str, float]]:
+        """What the figure shows at a setting of the controls: the traces' arrays, and the readouts' numbers by name."""
+        settings = self.settings(**changes)
+        t = settings[self.iterations.name]
+        views = self._views(settings.get(self.chosen_by or "", ""), settings, t)
+        history = [{**view, "t": np.asarray(float(s))} for s, view in enumerate(views)]
+        arrays = {
+            panel.title: {
+                trace: {axis: _resolve(reference, history) for axis, reference in references.items()}
+                for trace, references in panel.bind.items()
+            }
+            for panel in self.panels
+        }
+        return arrays, {r.name: float(history[-1][r.name]) for r in self.readouts}
+
+    def arrays(self, **changes: Any) -> PanelArrays:
+        """The arrays of every bound trace, `{panel title: {trace: {"x": …, "y": …}}}`, at a setting of the controls.
+
+        Raises:
+            ControlError: for an unknown control, or a value outside its range.
+        """
+        return self.frame(**changes)[0]
+
+    @property
+    def widget(self) -> ExplorerWidget:
+        """The ipywidgets view, made when it is first asked for."""
+        if self._widget is None:
+            from ._widget import ExplorerWidget
+
+            self._widget = ExplorerWidget(self)
+        return self._widget
+
+    def drive(self) -> None:
+        """Move every control of the widget across its range: the check that no slider is dead.
+
+        Raises:
+            CheckFailed: if a control changes nothing that the figure shows.
+        """
+        from ._drive import drive
+
+        drive(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        folder = os.environ.get(PAGE_FILES)
+        if folder is None:
+            return dict(self.widget.box._repr_mimebundle_())
+        source = write_page(self, Path(folder))
+        return {
+            PAGE_MIME: {"name": self.name, "title": self.title, "src": source},
+            "text/plain": f"Explorer: {self.title}",
+        }
+
+
+def _resolve(reference: Reference, history: Sequence[Arrays]) -> np.ndarray[Any, Any]:
+    if isinstance(reference, Now):
+        at = len(history) - 1 - reference.back
+        return np.atleast_1d(history[at][reference.name]) if at >= 0 else np.empty(0)
+    return np.array([float(view[reference.name]) for view in history])

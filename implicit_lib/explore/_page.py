@@ -1,0 +1,63 @@
+"""The page engine's side of an explorer: one ES module (and ONNX files) in the built site."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import palette
+
+if TYPE_CHECKING:
+    from ._explorer import Explorer
+
+
+def write_page(explorer: Explorer, folder: Path) -> str:
+    """Write `<name>.js` and the files it names into `folder`; return the module's file name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = explorer.settings()
+    numbers = {key: value for key, value in settings.items() if not isinstance(value, str)}
+    systems = [
+        f"{json.dumps(option)}: {system.write_page(folder, f'{explorer.name}-{index}', numbers)}"
+        for index, (option, system) in enumerate(explorer.systems.items())
+    ]
+    arrays, readouts = explorer.frame()
+    description = {
+        "name": explorer.name,
+        "title": explorer.title,
+        "chosenBy": explorer.chosen_by,
+        "controls": [control.describe() for control in explorer.controls.values()],
+        "panels": [
+            {
+                "title": panel.title,
+                "alt": panel.alt,
+                "figure": json.loads(panel.figure.to_json()),
+                "bind": {
+                    trace: {axis: ref.describe() for axis, ref in refs.items()} for trace, refs in panel.bind.items()
+                },
+            }
+            for panel in explorer.panels
+        ],
+        "readouts": [readout.describe() for readout in explorer.readouts],
+        "dark": palette.DARK,
+        "first": {"arrays": _plain(arrays), "readouts": _plain(readouts)},
+    }
+    name = f"{explorer.name}.js"
+    (folder / name).write_text(
+        f"export const description = {json.dumps(description, allow_nan=False)};\n"
+        f"export const systems = {{{','.join(systems)}}};\n",
+        encoding="utf-8",
+    )
+    return name
+
+
+def _plain(value: Any) -> Any:
+    """JSON without NaN or infinities: the page draws a gap where it finds null."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return value if math.isfinite(value) else None

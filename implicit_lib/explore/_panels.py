@@ -1,0 +1,93 @@
+"""What the reader sees: panels whose traces are filled from a system's view, and numeric readouts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import plotly.graph_objects as go
+
+_FORMAT = re.compile(r"\.\d[efg]|d")
+
+
+@dataclass(frozen=True)
+class Now:
+    """The view's array `name` at iteration t − `back` (nothing is drawn while t < `back`)."""
+
+    name: str
+    back: int = 0
+
+    def describe(self) -> dict[str, str | int]:
+        """The page's description of this reference."""
+        return {"kind": "now", "name": self.name, "back": self.back}
+
+
+@dataclass(frozen=True)
+class History:
+    """The view's scalar `name` at the iterations 0, 1, …, t."""
+
+    name: str
+
+    def describe(self) -> dict[str, str | int]:
+        """The page's description of this reference."""
+        return {"kind": "history", "name": self.name}
+
+
+Reference = Now | History
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One plot of an explorer.
+
+    Args:
+        title: heading of the panel; unique within its explorer.
+        figure: a plotly figure with one pair of axes. Traces that never change keep the data they are given.
+        bind: for each trace that does change, by its name, where its "x" and "y" come from.
+        alt: what the plot shows, for a reader who cannot see it.
+
+    Raises:
+        ValueError: if `bind` names a trace that the figure lacks, an attribute other than "x" or "y", or has no `alt`.
+    """
+
+    title: str
+    figure: go.Figure
+    bind: Mapping[str, Mapping[str, Reference]] = field(default_factory=dict)
+    alt: str
+
+    def __post_init__(self) -> None:
+        names = [trace.name for trace in self.figure.data]
+        if None in names or len(set(names)) != len(names):
+            raise ValueError(f"Panel '{self.title}': every trace needs a name of its own; got {names}.")
+        for trace, references in self.bind.items():
+            if trace not in names:
+                raise ValueError(f"Panel '{self.title}' binds the trace {trace!r}; its figure has {names}.")
+            if not set(references) <= {"x", "y"}:
+                raise ValueError(f"Panel '{self.title}' can bind 'x' and 'y' of {trace!r}; got {sorted(references)}.")
+        if not self.alt.strip():
+            raise ValueError(f"Panel '{self.title}' needs an alt text: say what the plot shows.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout:
+    """A number beside the plots: the view's scalar `name` at iteration t; `format` is like '.3g', '.2f', '.1e' or 'd'."""
+
+    label: str
+    name: str
+    format: str = ".3g"
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if not _FORMAT.fullmatch(self.format):
+            raise ValueError(
+                f"Readout '{self.label}' takes a format like '.3g', '.2f', '.1e' or 'd'; got {self.format!r}."
+            )
+
+    def text(self, value: float) -> str:
+        """The number as the kernel prints it, with its unit."""
+        return f"{value:{self.format}}{' ' + self.unit if self.unit else ''}"
+
+    def describe(self) -> dict[str, str]:
+        """The page's description of this readout."""
+        return {"label": self.label, "name": self.name, "format": self.format, "unit": self.unit}

@@ -1,0 +1,185 @@
+"""A system given by formulas: run in NumPy float64 here, and printed to JavaScript for the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sympy
+
+from ._system import Arrays, Settings
+
+State = tuple[npt.NDArray[np.float64], ...]
+_T = sympy.Symbol("t")
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """The largest value of a pointwise expression over the points (NaN where it is NaN somewhere)."""
+
+    expression: sympy.Expr
+
+
+@dataclass(frozen=True)
+class AtProbe:
+    """The value of a pointwise expression at the point that the reader has chosen."""
+
+    expression: sympy.Expr
+
+
+def tangent(step: sympy.Expr, *, y: sympy.Symbol, x: sympy.Symbol, dy: sympy.Symbol) -> sympy.Expr:
+    """The step of dy_t/dx that belongs to the step `y ← G(y, x)`: ∂G/∂y · dy + ∂G/∂x (chain rule)."""
+    return sympy.diff(step, y) * dy + sympy.diff(step, x)
+
+
+class SymbolicSystem:
+    """`y ← G(y, x)`, pointwise in x, from sympy expressions.
+
+    Every symbol that is neither a state variable, nor the point, nor `t` is a control of that name.
+
+    Args:
+        step: one step of every state variable, e.g. `{y: y - eta * (x * y - 1)}`.
+        start: iteration 0 of every state variable; may depend on the point and on controls.
+        points: the point variable and its values, a 1-D array of N finite float64 numbers.
+        view: what to draw. An expression in the state or the point is an array of shape (N,); one in controls and `t`
+            alone is a scalar; `Maximum(e)` and `AtProbe(e)` are scalars.
+        probe: the control that `AtProbe` reads its point from.
+
+    Raises:
+        ValueError: if `start` and `step` do not define the same variables, if the points are not finite numbers, or if
+            `AtProbe` is used without `probe`.
+    """
+
+    def __init__(
+        self,
+        *,
+        step: Mapping[sympy.Symbol, sympy.Expr],
+        start: Mapping[sympy.Symbol, sympy.Expr | float],
+        points: tuple[sympy.Symbol, npt.ArrayLike],
+        view: Mapping[str, sympy.Expr | Maximum | AtProbe],
+        probe: sympy.Symbol | None = None,
+    ) -> None:
+        if set(step) != set(start):
+            raise ValueError(f"step defines {sorted(map(str, step))} but start defines {sorted(map(str, start))}.")
+        self._variables = tuple(step)
+        self._point, values = points
+        self._points = np.asarray(values, dtype=np.float64)
+        if self._points.ndim != 1 or not self._points.size or not np.isfinite(self._points).all():
+            raise ValueError(f"points must be a non-empty 1-D array of finite numbers; got shape {self._points.shape}.")
+        if probe is None and any(isinstance(entry, AtProbe) for entry in view.values()):
+            raise ValueError("AtProbe(…) needs probe=: the control that holds the chosen point.")
+        self._probe = probe
+        self._pointwise = {self._point, *self._variables}
+        self._step = [sympy.sympify(step[v]) for v in self._variables]
+        self._start = [sympy.sympify(start[v]) for v in self._variables]
+        self._view = {name: self._field(entry) for name, entry in view.items()}
+        self._controls = self._free(self._step + self._start + [e for _, e in self._view.values()]) - {_T}
+        arguments = [*self._variables, self._point, *self._ordered(self._controls), _T]
+        self._run_start = _numeric(arguments, self._start)
+        self._run_step = _numeric(arguments, self._step)
+        self._run_view = _numeric(arguments, [e for _, e in self._view.values()])
+
+    def _field(self, entry: sympy.Expr | Maximum | AtProbe) -> tuple[str, sympy.Expr]:
+        """How an entry of the view becomes numbers ("maximum", "probe", "curve", "scalar"), and its expression."""
+        if isinstance(entry, Maximum):
+            return "maximum", sympy.sympify(entry.expression)
+        if isinstance(entry, AtProbe):
+            return "probe", sympy.sympify(entry.expression)
+        expression = sympy.sympify(entry)
+        return ("curve" if expression.free_symbols & self._pointwise else "scalar"), expression
+
+    def _free(self, expressions: Sequence[sympy.Expr]) -> frozenset[sympy.Symbol]:
+        return frozenset[Any]().union(*(e.free_symbols for e in expressions)) - self._pointwise
+
+    @staticmethod
+    def _ordered(symbols: frozenset[sympy.Symbol]) -> list[sympy.Symbol]:
+        return sorted(symbols, key=str)
+
+    @property
+    def step_controls(self) -> frozenset[str]:
+        """Controls that the iteration reads (the probe too: it is one more point)."""
+        probe = {self._probe} if self._probe is not None else set()
+        return frozenset(s.name for s in self._free(self._step + self._start) - {_T} | probe)
+
+    @property
+    def view_controls(self) -> frozenset[str]:
+        """Controls that only the view reads."""
+        return frozenset(s.name for s in self._controls) - self.step_controls
+
+    def _inputs(self, settings: Settings) -> list[Any]:
+        """The point values (the probe last) and the controls, in the order of the compiled functions."""
+        points = self._points
+        if self._probe is not None:
+            points = np.append(points, settings[self._probe.name])
+        return [points, *(settings[s.name] for s in self._ordered(self._controls))]
+
+    def start(self, settings: Settings) -> tuple[State, list[Any]]:
+        """Iteration 0, with the inputs that every further step reads."""
+        inputs = self._inputs(settings)
+        nothing = [np.nan] * len(self._variables)
+        return self._run_start(*nothing, *inputs, 0.0, size=len(inputs[0])), inputs
+
+    def step(self, state: tuple[State, list[Any]]) -> tuple[State, list[Any]]:
+        """One more iteration of every variable at every point."""
+        values, inputs = state
+        return self._run_step(*values, *inputs, 0.0, size=len(inputs[0])), inputs
+
+    def view(self, state: tuple[State, list[Any]], previous: Any, settings: Settings, t: int) -> Arrays:
+        """The arrays and scalars of iteration t."""
+        values, _ = state
+        inputs = self._inputs(settings)
+        columns = self._run_view(*values, *inputs, float(t), size=len(inputs[0]))
+        n = len(self._points)
+        return {
+            name: _reduce(kind, column, n)
+            for (name, (kind, _)), column in zip(self._view.items(), columns, strict=True)
+        }
+
+    def write_page(self, folder: Path, name: str, settings: Settings) -> str:
+        """The system as a JavaScript object; nothing is written beside it."""
+        fields = [{"name": key, "reduce": kind} for key, (kind, _) in self._view.items()]
+        parts = {
+            "kind": json.dumps("symbolic"),
+            "points": json.dumps(self._points.tolist()),
+            "probe": json.dumps(self._probe.name if self._probe is not None else None),
+            "stepControls": json.dumps(sorted(self.step_controls)),
+            "fields": json.dumps(fields),
+            "start": self._javascript(self._start),
+            "step": self._javascript(self._step),
+            "view": self._javascript([e for _, e in self._view.values()]),
+        }
+        return "{" + ",\n".join(f"{json.dumps(key)}: {value}" for key, value in parts.items()) + "}"
+
+    def _javascript(self, expressions: Sequence[sympy.Expr]) -> str:
+        """`(state, point, controls, t) => [values]`, printed by sympy; names are prefixed, so none is reserved."""
+        rename = {s: sympy.Symbol(f"v_{s.name}") for s in (*self._variables, self._point, *self._controls, _T)}
+        shared, reduced = sympy.cse([e.subs(rename) for e in expressions], symbols=sympy.numbered_symbols("shared_"))
+        state = ", ".join(f"v_{v.name}" for v in self._variables)
+        controls = ", ".join(f"{s.name}: v_{s.name}" for s in self._ordered(self._controls))
+        lines = [f"const {symbol} = {sympy.jscode(value)};" for symbol, value in shared]
+        lines.append("return [" + ", ".join(sympy.jscode(e) for e in reduced) + "];")
+        return f"([{state}], v_{self._point.name}, {{{controls}}}, v_t) => {{ " + " ".join(lines) + " }"
+
+
+def _numeric(arguments: list[sympy.Symbol], expressions: list[sympy.Expr]) -> Callable[..., State]:
+    """A NumPy function of `arguments` that returns one float64 array of `size` per expression."""
+    compiled = sympy.lambdify(arguments, expressions, modules="numpy", cse=True)
+
+    def run(*values: Any, size: int) -> State:
+        with np.errstate(all="ignore"):  # overflow and NaN are part of what the book shows
+            return tuple(np.broadcast_to(np.asarray(c, dtype=np.float64), size) for c in compiled(*values))
+
+    return run
+
+
+def _reduce(kind: str, column: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.float64]:
+    if kind == "curve":
+        return column[:n]
+    if kind == "maximum":
+        return np.asarray(column[:n].max())
+    return np.asarray(column[-1])
