@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -52,7 +53,11 @@ def run_jupyter_book() -> None:
     strict = ["--warningiserror", "--keep-going", "--nitpick"]
     with LOG.open("w") as log:
         result = subprocess.run(
-            [sys.executable, "-c", command, "build", str(ROOT), *strict], stdout=log, stderr=subprocess.STDOUT, cwd=ROOT
+            [sys.executable, "-c", command, "build", str(ROOT), *strict],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=os.environ | {"NO_COLOR": "1"},
         )
     if result.returncode != 0:
         complaints = [line for line in LOG.read_text().splitlines() if re.search("WARNING|ERROR|Error:", line)]

@@ -1,0 +1,53 @@
+/* Small repairs of the theme, and the drawing of plain Plotly figures (their JSON is put there by book/_ext/vendored.py). */
+"use strict";
+
+(() => {
+  /* The theme names these two buttons by a label that differs from what they show, which speech control cannot follow. */
+  document.querySelectorAll(".search-button-field").forEach((button) => button.removeAttribute("aria-label"));
+  document.querySelectorAll(".theme-switch").forEach((icon) => icon.setAttribute("aria-hidden", "true"));
+
+  /* What scrolls sideways has to be reachable by keyboard. */
+  document.querySelectorAll("div.math, .pst-scrollable-table-container, .ledger-scroll").forEach((box) => {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  });
+})();
+
+(() => {
+  const plotly = new URL("../vendor/plotly/plotly-cartesian.min.js", document.currentScript.src);
+  const boxes = document.querySelectorAll(".plain-figure");
+  if (boxes.length === 0) return;
+
+  function themed(layout) {
+    const style = getComputedStyle(document.documentElement);
+    const line = style.getPropertyValue("--pst-color-border").trim();
+    const text = style.getPropertyValue("--pst-color-text-base").trim();
+    const names = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
+    const axes = [...new Set([...names, "xaxis", "yaxis"])].map((name) => [
+      name,
+      { ...layout[name], gridcolor: line, zerolinecolor: line, linecolor: line },
+    ]);
+    return {
+      ...layout,
+      ...Object.fromEntries(axes),
+      font: { ...layout.font, color: text },
+      paper_bgcolor: "transparent",
+      plot_bgcolor: "transparent",
+      autosize: true,
+      width: undefined,
+    };
+  }
+
+  function draw(box) {
+    const { data, layout } = JSON.parse(box.querySelector("script").textContent);
+    const target = box.appendChild(document.createElement("div"));
+    const config = { responsive: true, displayModeBar: false, displaylogo: false, showSendToCloud: false };
+    const render = () => window.Plotly.react(target, data, themed(layout), config);
+    new MutationObserver(render).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    render();
+  }
+
+  const script = document.createElement("script");
+  script.src = plotly.href;
+  script.onload = () => boxes.forEach(draw);
+  document.head.append(script);
+})();
