@@ -4,6 +4,9 @@ from implicit_lib.gradients import Gradient as Gradient
 from implicit_lib.gradients import ImplicitGradient as ImplicitGradient
 from implicit_lib.gradients import JacobianFreeGradient as JacobianFreeGradient
 from implicit_lib.gradients import UnrolledGradient as UnrolledGradient
+from implicit_lib.lipschitz import LipschitzEstimate as LipschitzEstimate
+from implicit_lib.lipschitz import contraction_modulus as contraction_modulus
+from implicit_lib.lipschitz import effective_lipschitz as effective_lipschitz
 from implicit_lib.model import ImplicitModel as ImplicitModel
 from implicit_lib.solvers import ConvergenceWarning as ConvergenceWarning
 from implicit_lib.solvers import Picard as Picard

@@ -11,7 +11,7 @@ from torch import Tensor
 from implicit_lib.gradients._gradient import Pull, reattach
 from implicit_lib.solvers import ConvergenceWarning, Picard, Report, Solution, Solver, solve
 from implicit_lib.solvers._solve import check_settings
-from implicit_lib.solvers._state import Leaves, norms, per_sample
+from implicit_lib.solvers._state import Leaves, norms, scaled
 
 Y = TypeVar("Y")
 
@@ -65,7 +65,7 @@ class ImplicitGradient:
         def pull(gradients: Leaves) -> Leaves:
             # Unit gradients keep the adjoint within the range of every dtype, whatever the scale of the loss.
             size = norms(gradients)
-            units = _scaled(gradients, torch.where(size > 0, 1 / size, 1.0))
+            units = scaled(gradients, torch.where(size > 0, 1 / size, 1.0))
 
             def transposed(v: Leaves) -> Leaves:
                 return tuple(pulled + unit for pulled, unit in zip(_vjp(images, points, v), units, strict=True))
@@ -79,7 +79,7 @@ class ImplicitGradient:
                 relative_to=torch.ones_like(size),
             )
             self._tell(solution.report)
-            return _scaled(solution.value, size)
+            return scaled(solution.value, size)
 
         return pull
 
@@ -99,8 +99,3 @@ def _vjp(images: Leaves, points: Leaves, v: Leaves) -> tuple[Tensor, ...]:
     return torch.autograd.grad(
         [image for image, _ in pairs], points, [each for _, each in pairs], retain_graph=True, materialize_grads=True
     )
-
-
-def _scaled(leaves: Leaves, factor: Tensor) -> Leaves:
-    """Every sample times its factor (B,), computed in the factor's dtype."""
-    return tuple((leaf * per_sample(factor, leaf)).to(leaf.dtype) for leaf in leaves)

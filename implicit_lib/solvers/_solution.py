@@ -39,7 +39,7 @@ _MESSAGES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """How a solve went, without its value. All tensors are detached, on the device of the state.
 
@@ -85,7 +85,7 @@ class Report:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution(Report, Generic[Y]):
     """Where a solve stands. `status`, `iterations`, `residuals` and `message` are those of `Report`.
 

@@ -124,3 +124,8 @@ def select(chosen: Tensor, a: Leaves, b: Leaves) -> Leaves:
 def per_sample(vector: Tensor, leaf: Tensor) -> Tensor:
     """A vector (B,) in the shape that broadcasts against the leaf (B, …)."""
     return vector.reshape(-1, *[1] * (leaf.dim() - 1))
+
+
+def scaled(leaves: Leaves, factor: Tensor) -> Leaves:
+    """Every sample times its factor (B,), computed in the factor's dtype where that is the wider one."""
+    return tuple((leaf * per_sample(factor, leaf)).to(leaf.dtype) for leaf in leaves)
