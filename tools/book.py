@@ -60,7 +60,7 @@ def run_jupyter_book() -> None:
             env=os.environ | {"NO_COLOR": "1"},
         )
     if result.returncode != 0:
-        complaints = [line for line in LOG.read_text().splitlines() if re.search("WARNING|ERROR|Error:", line)]
+        complaints = re.findall(r"^.*(?:WARNING: |ERROR: |Error: ).*?$", LOG.read_text(), re.MULTILINE)
         fail(f"the book does not build: {complaints[0] if complaints else 'see the log'} (log: {LOG})")
 
 

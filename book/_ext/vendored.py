@@ -1,7 +1,7 @@
 """Serve the book's third-party JavaScript from its own host, and draw plain Plotly figures with it.
 
-The files come from node_modules (pinned and checked by package-lock.json) and stand under `vendor/` in the built site, each
-library beside its licence. Nothing on a page is taken from elsewhere.
+The files come from node_modules (pinned and checked by package-lock.json) and stand under `vendor/` in the built site,
+each library beside its licence. Nothing on a page is taken from elsewhere.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def copy(app: Sphinx) -> None:
 
 def place(source: Path, target: Path) -> None:
     if not source.exists():
-        raise ExtensionError(
-            f"{source} is missing: run `python3 -m tools.environment` to install the JavaScript packages"
-        )
+        raise ExtensionError(f"{source} is missing: run `python3 -m tools.environment`, which installs it")
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target, dirs_exist_ok=True)
