@@ -100,11 +100,13 @@ def norms(leaves: Leaves) -> Tensor:
     (In float32 on devices that have no float64.)
     """
     dtype = torch.float32 if leaves[0].device.type == "mps" else torch.float64
-    each: list[Tensor] = [
-        torch.linalg.vector_norm(leaf.detach().reshape(len(leaf), -1), dim=1, dtype=dtype) for leaf in leaves
-    ]
-    total: Tensor = each[0] if len(each) == 1 else torch.linalg.vector_norm(torch.stack(each), dim=0)
-    return total
+    each = [_norm(leaf.detach().unsqueeze(-1), dtype) for leaf in leaves]
+    return each[0] if len(each) == 1 else _norm(torch.stack(each, dim=1), dtype)
+
+
+def _norm(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(rows, dim=tuple(range(1, rows.dim())), dtype=dtype)
+    return norm
 
 
 def differences(a: Leaves, b: Leaves) -> Leaves:
