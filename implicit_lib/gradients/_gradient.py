@@ -6,7 +6,6 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from implicit_lib.solvers import Solution
 from implicit_lib.solvers._state import Leaves, Operator, flatten_state, unflatten_state
@@ -58,6 +57,11 @@ class _Attach(torch.autograd.Function):
         return values
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            # The pulled gradient is a number to autograd: a second derivative through it would silently be wrong.
+            raise RuntimeError(
+                "implicit and Jacobian-free gradients can be differentiated once: drop create_graph=True, "
+                "or use UnrolledGradient() for second derivatives"
+            )
         return None, None, *ctx.pull(gradients)
