@@ -1,5 +1,6 @@
 """How steep an iterate is in its input, and how contractive an operator is in its state."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -56,12 +57,12 @@ def effective_lipschitz(
     if reduce not in ("max", "mean"):
         raise ValueError(f'reduce must be "max" or "mean", but is {reduce!r}')
     inputs, spec = flatten_state(x, "x")
-    base = _iterates(trajectory(x))
+    base = _iterates(trajectory(x), len(inputs[0]))
     quotients, roundings = [], []
     for perturbation in perturbations:
         shifted = _shifted(inputs, spec, perturbation)
         length = norms(differences(shifted, inputs))
-        moved = _iterates(trajectory(unflatten_state(shifted, spec)))
+        moved = _iterates(trajectory(unflatten_state(shifted, spec)), len(inputs[0]))
         quotients += [norms(differences(there, here)) / length for there, here in zip(moved, base, strict=True)]
         roundings += [
             _unit_roundoff(there) * (norms(there) + norms(here)) / length
@@ -72,8 +73,12 @@ def effective_lipschitz(
     return LipschitzEstimate(*(_reduced(each, len(base), reduce) for each in (quotients, roundings)))
 
 
-def _iterates(outputs: Sequence[Any]) -> list[Leaves]:
-    return [flatten_state(y, "an iterate")[0] for y in outputs]
+def _iterates(outputs: Sequence[Any], batch: int) -> list[Leaves]:
+    iterates = [flatten_state(y, "an iterate")[0] for y in outputs]
+    for y in iterates:
+        if len(y[0]) != batch:
+            raise ValueError(f"trajectory must return one output per sample, {batch}, but returned {len(y[0])}")
+    return iterates
 
 
 def _shifted(inputs: Leaves, spec: TreeSpec, perturbation: Any) -> Leaves:
@@ -100,7 +105,7 @@ def _reduced(rows: list[Tensor], iterations: int, reduce: Reduction) -> Tensor:
 def contraction_modulus(G: Callable[[Any], Any], y: Any, *, iterations: int = 100, seed: int = 0) -> LipschitzEstimate:
     """‖∂G/∂y‖, the largest singular value of the Jacobian of G at y, sample by sample.
 
-    Power iteration v ← JᵀJv / ‖JᵀJv‖ from a random v, with products Jv by forward-mode and Jᵀw by reverse-mode
+    Power iteration on JᵀJ from a random unit v: σ = ‖Jv‖, u = Jv / σ, next v = Jᵀu / ‖Jᵀu‖, with products Jv by forward-mode and Jᵀw by reverse-mode
     differentiation; J is never formed, and the number of iterations is exact, with no synchronisation of host and
     device. The supremum of the result over y is the modulus of contraction; over some points it is a lower bound.
 
@@ -111,10 +116,10 @@ def contraction_modulus(G: Callable[[Any], Any], y: Any, *, iterations: int = 10
         seed: of the random start, which is the same on every device.
 
     Returns:
-        value (B,): ‖Jv‖, which is at most the largest singular value, up to rounding; and
-        error (B,): some singular value lies within it, by the residual ‖JᵀJv − ‖Jv‖²v‖ of the last v. That it is the
-        largest one, is what power iteration from a random start finds with probability 1, in time; clustered singular
-        values take long, but then the value is soon close to all of them.
+        value (B,): σ, which is at most the largest singular value, up to rounding; and
+        error (B,): ‖Jᵀu − σv‖ / √2, within which of σ some singular value lies. Sampling cannot prove that it is the
+        largest one, but power iteration from a random start ends there with probability 1. Clustered singular values
+        keep the error up for long, while σ is soon close to all of them.
 
     Raises:
         TypeError, ValueError: y is not a batch of tensors, G does not fit it, or iterations is not a positive integer.
@@ -132,11 +137,11 @@ def contraction_modulus(G: Callable[[Any], Any], y: Any, *, iterations: int = 10
         v = _normalised(_random_like(leaves, seed))
         for _ in range(iterations):
             image = torch.func.jvp(on_leaves, leaves, v)[1]
-            product = transposed(image)
-            last, v = v, _normalised(product)
-        value = norms(image)
-        residual = norms(differences(product, scaled(last, value**2)))
-    return LipschitzEstimate(value, torch.where(value > 0, residual / value, residual.sqrt()).minimum(residual.sqrt()))
+            value = norms(image)
+            product = transposed(_normalised(image))
+            residual = norms(differences(product, scaled(v, value)))
+            v = _normalised(product)
+    return LipschitzEstimate(value, residual / math.sqrt(2))
 
 
 def _random_like(leaves: Leaves, seed: int) -> Leaves:
