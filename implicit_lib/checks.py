@@ -43,7 +43,8 @@ def check(
 
     Args:
         name: what is checked; unique within its chapter.
-        value: the measured number; or, with `equals`, anything that compares (a sympy expression, an int).
+        value: the measured number; or, with `equals`, anything that compares (a sympy expression, an int); or, without
+            a bound, a truth value.
         of: what `value` is, as a formula or in words.
         at_most: passes when value ≤ at_most.
         at_least: passes when value ≥ at_least.
@@ -60,8 +61,11 @@ def check(
         ValueError: if the check is not well posed.
     """
     bounds = [b for b in (at_most, at_least, equals) if b is not None]
-    if len(bounds) != 1:
-        raise ValueError(f"Check '{name}' needs exactly one of at_most, at_least and equals; got {len(bounds)}.")
+    if len(bounds) > 1 or (not bounds and str(value) not in ("True", "False")):
+        raise ValueError(
+            f"Check '{name}' needs a truth value, or a value with one of at_most, at_least and equals; "
+            f"got {value!r} with {len(bounds)} of them."
+        )
     if claim is not None and claim not in CLAIMS:
         raise ValueError(f"Check '{name}': unknown claim {claim!r}; known are {', '.join(CLAIMS)}.")
     if claim is not None and not falsified_by:
@@ -69,20 +73,22 @@ def check(
     if (evidence == "sampled") != (samples is not None):
         raise ValueError(f"Check '{name}': samples= goes with evidence='sampled', and with nothing else.")
     if at_most is not None:
-        passed, relation = bool(value <= at_most), f"≤ {at_most:g}"
+        passed, relation = bool(value <= at_most), f" ≤ {at_most:g}"
     elif at_least is not None:
-        passed, relation = bool(value >= at_least), f"≥ {at_least:g}"
+        passed, relation = bool(value >= at_least), f" ≥ {at_least:g}"
+    elif equals is None:
+        passed, relation = bool(value), ""
     elif within:
-        passed, relation = bool(abs(value - equals) <= within), f"= {equals:g} ± {within:g}"
+        passed, relation = bool(abs(value - equals) <= within), f" = {equals:g} ± {within:g}"
     else:
-        passed, relation = bool(value == equals), f"= {equals}"
-    shown = f" = {value:{show}}" if show else ""
+        passed, relation = bool(value == equals), f" = {equals}"
+    shown = f" = {value:{show}}{',' if equals is not None else ''}" if show else ""
     basis = f"not refuted in {samples} samples" if evidence == "sampled" else evidence
-    statement = f"{of}{shown}{',' if shown and within else ''} {relation} [{basis}]"
     if not passed:
-        line = f"FAIL {name}: {of} = {value} is not {relation}. {detail}".rstrip()
+        line = f"FAIL {name}: {of}{relation} does not hold; the value is {value}. {detail}".rstrip()
         print(line, file=sys.stderr)
         raise CheckFailed(line)
+    statement = f"{of}{shown}{relation} [{basis}]"
     record = {"name": name, "statement": statement, "evidence": basis, "claim": claim, "falsified_by": falsified_by}
     _show(f"PASS {name}: {statement}", record)
 
@@ -103,7 +109,7 @@ def attempt(name: str, answer: Any, verify: Callable[[Any], bool]) -> None:
     except Exception as error:  # a reader's answer may be anything
         print(f"NOT YET {name}: checking your answer raised {type(error).__name__}: {error}")
         return
-    print(f"PASS {name}" if right else f"NOT YET {name}: {answer!r} does not pass the check.")
+    print(f"PASS {name}" if right else f"NOT YET {name}: this answer does not pass the check.")
 
 
 def _show(line: str, record: dict[str, Any]) -> None:

@@ -67,6 +67,9 @@ class Explorer:
         self._trajectories: dict[str, Trajectory] = {}
         self._widget: ExplorerWidget | None = None
         self._check_references()
+        folder = os.environ.get(PAGE_FILES)
+        # Written here, not on display: IPython swallows what a display hook raises, and the page would lack a figure.
+        self._page_source = None if folder is None else write_page(self, Path(folder))
 
     def _systems(self, system: System | Mapping[str, System]) -> dict[str, System]:
         choices = [c for c in self.controls.values() if isinstance(c, Choice)]
@@ -159,14 +162,10 @@ class Explorer:
         drive(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        folder = os.environ.get(PAGE_FILES)
-        if folder is None:
+        if self._page_source is None:
             return dict(self.widget.box._repr_mimebundle_())
-        source = write_page(self, Path(folder))
-        return {
-            PAGE_MIME: {"name": self.name, "title": self.title, "src": source},
-            "text/plain": f"Explorer: {self.title}",
-        }
+        page = {"name": self.name, "title": self.title, "src": self._page_source}
+        return {PAGE_MIME: page, "text/plain": f"Explorer: {self.title}"}
 
 
 def _resolve(reference: Reference, history: Sequence[Arrays]) -> np.ndarray[Any, Any]:

@@ -71,7 +71,7 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Readout:
-    """A number beside the plots: the view's scalar `name` at iteration t; `format` is like '.3g', '.2f', '.1e' or 'd'."""
+    """A number beside the plots: the view's scalar `name` at t, in a format like '.3g', '.2f', '.1e' or 'd'."""
 
     label: str
     name: str

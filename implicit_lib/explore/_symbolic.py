@@ -66,17 +66,17 @@ class SymbolicSystem:
     ) -> None:
         if set(step) != set(start):
             raise ValueError(f"step defines {sorted(map(str, step))} but start defines {sorted(map(str, start))}.")
-        self._variables = tuple(step)
-        self._point, values = points
+        self._variables = tuple(_plain(v) for v in step)
+        self._point, values = _plain(points[0]), points[1]
         self._points = np.asarray(values, dtype=np.float64)
         if self._points.ndim != 1 or not self._points.size or not np.isfinite(self._points).all():
             raise ValueError(f"points must be a non-empty 1-D array of finite numbers; got shape {self._points.shape}.")
         if probe is None and any(isinstance(entry, AtProbe) for entry in view.values()):
             raise ValueError("AtProbe(…) needs probe=: the control that holds the chosen point.")
-        self._probe = probe
+        self._probe = None if probe is None else _plain(probe)
         self._pointwise = {self._point, *self._variables}
-        self._step = [sympy.sympify(step[v]) for v in self._variables]
-        self._start = [sympy.sympify(start[v]) for v in self._variables]
+        self._step = [_plain(step[v]) for v in step]
+        self._start = [_plain(start[v]) for v in step]
         self._view = {name: self._field(entry) for name, entry in view.items()}
         self._controls = self._free(self._step + self._start + [e for _, e in self._view.values()]) - {_T}
         arguments = [*self._variables, self._point, *self._ordered(self._controls), _T]
@@ -87,10 +87,10 @@ class SymbolicSystem:
     def _field(self, entry: sympy.Expr | Maximum | AtProbe) -> tuple[str, sympy.Expr]:
         """How an entry of the view becomes numbers ("maximum", "probe", "curve", "scalar"), and its expression."""
         if isinstance(entry, Maximum):
-            return "maximum", sympy.sympify(entry.expression)
+            return "maximum", _plain(entry.expression)
         if isinstance(entry, AtProbe):
-            return "probe", sympy.sympify(entry.expression)
-        expression = sympy.sympify(entry)
+            return "probe", _plain(entry.expression)
+        expression = _plain(entry)
         return ("curve" if expression.free_symbols & self._pointwise else "scalar"), expression
 
     def _free(self, expressions: Sequence[sympy.Expr]) -> frozenset[sympy.Symbol]:
@@ -158,12 +158,21 @@ class SymbolicSystem:
     def _javascript(self, expressions: Sequence[sympy.Expr]) -> str:
         """`(state, point, controls, t) => [values]`, printed by sympy; names are prefixed, so none is reserved."""
         rename = {s: sympy.Symbol(f"v_{s.name}") for s in (*self._variables, self._point, *self._controls, _T)}
-        shared, reduced = sympy.cse([e.subs(rename) for e in expressions], symbols=sympy.numbered_symbols("shared_"))
+        rename[sympy.nan] = sympy.Symbol("NaN")  # sympy's printer knows no NaN
+        shared, reduced = sympy.cse(
+            [e.xreplace(rename) for e in expressions], symbols=sympy.numbered_symbols("shared_")
+        )
         state = ", ".join(f"v_{v.name}" for v in self._variables)
         controls = ", ".join(f"{s.name}: v_{s.name}" for s in self._ordered(self._controls))
         lines = [f"const {symbol} = {sympy.jscode(value)};" for symbol, value in shared]
         lines.append("return [" + ", ".join(sympy.jscode(e) for e in reduced) + "];")
         return f"([{state}], v_{self._point.name}, {{{controls}}}, v_t) => {{ " + " ".join(lines) + " }"
+
+
+def _plain(expression: Any) -> Any:
+    """The expression with symbols told apart by name alone: `x` assumed positive is the same variable as `x`."""
+    expression = sympy.sympify(expression)
+    return expression.xreplace({s: sympy.Symbol(s.name) for s in expression.free_symbols})
 
 
 def _numeric(arguments: list[sympy.Symbol], expressions: list[sympy.Expr]) -> Callable[..., State]:
