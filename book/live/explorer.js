@@ -31,32 +31,36 @@ class RichExplorer extends HTMLElement {
 
   #build() {
     const { name, title, controls, panels, readouts, dark } = this.description;
+    this.plots = [];
     const changed = () => this.#update();
     this.controls = Object.fromEntries(controls.map((c) => [c.name, makeControl(c, `explorer-${name}`, changed)]));
     const [iterations] = controls;
     this.play = makePlay(iterations, this.controls[iterations.name], changed);
     this.controls[iterations.name].row.append(this.play.button);
-    const settings = element("div", { class: "controls" }, ...controls.map((c) => this.controls[c.name].row));
+    const [t, ...others] = controls.map((c) => this.controls[c.name].row);
     this.status = element("p", { class: "status", role: "status" });
     this.numbers = readouts.map(() => element("dd", {}));
     const list = element("dl", { class: "readouts" });
     readouts.forEach(({ label }, i) => list.append(element("div", {}, element("dt", {}, label), this.numbers[i])));
-    const figures = panels.map(({ title: heading, alt, figure }) => {
+    const [first, ...rest] = panels.map(({ title: heading, alt, figure }) => {
       const canvas = element("div", { class: "plot", role: "img", "aria-label": alt });
-      return { heading, plot: new Plot(canvas, figure, dark), canvas };
+      this.plots.push(new Plot(canvas, figure, dark));
+      return element("figure", {}, element("figcaption", {}, heading), canvas);
     });
-    this.plots = figures.map(({ plot }) => plot);
-    const grid = element(
-      "div",
-      { class: "panels" },
-      ...figures.map(({ heading, canvas }) => element("figure", {}, element("figcaption", {}, heading), canvas)),
-    );
     this.setAttribute("role", "group");
     this.setAttribute("aria-label", title);
-    this.replaceChildren(element("p", { class: "title" }, title), settings, list, this.status, grid);
+    this.replaceChildren(
+      element("p", { class: "title" }, title),
+      t, // the slider that matters stands right above the plot that it moves, on a phone too
+      first,
+      element("div", { class: "controls" }, ...others),
+      list,
+      this.status,
+      element("div", { class: "panels" }, ...rest),
+    );
     // The first touch of any control fetches what the figure needs to run; until then its first frame stands.
     for (const touch of ["pointerdown", "focusin"])
-      settings.addEventListener(touch, () => this.#runner().catch(() => {}), { once: true });
+      this.addEventListener(touch, () => this.#runner().catch(() => {}), { once: true });
   }
 
   #say(text) {
