@@ -105,9 +105,10 @@ def _reduced(rows: list[Tensor], iterations: int, reduce: Reduction) -> Tensor:
 def contraction_modulus(G: Callable[[Any], Any], y: Any, *, iterations: int = 100, seed: int = 0) -> LipschitzEstimate:
     """‖∂G/∂y‖, the largest singular value of the Jacobian of G at y, sample by sample.
 
-    Power iteration on JᵀJ from a random unit v: σ = ‖Jv‖, u = Jv / σ, next v = Jᵀu / ‖Jᵀu‖, with products Jv by forward-mode and Jᵀw by reverse-mode
-    differentiation; J is never formed, and the number of iterations is exact, with no synchronisation of host and
-    device. The supremum of the result over y is the modulus of contraction; over some points it is a lower bound.
+    Power iteration on JᵀJ from a random unit v: σ = ‖Jv‖, u = Jv / σ, next v = Jᵀu / ‖Jᵀu‖, with products Jv by
+    forward-mode and Jᵀu by reverse-mode differentiation. J is never formed, and the number of iterations is exact, with
+    no synchronisation of host and device. The supremum of the result over y is the modulus of contraction; over some
+    points it is a lower bound.
 
     Args:
         G: maps a state to a state, sample by sample, as for `solve`.

@@ -177,10 +177,10 @@ def _judge(problem: _Problem, step: Tensor, size: Tensor, growth_limit: Tensor) 
     """The relative residual and the status of every sample, from ‖G(y) − y‖ and ‖G(y)‖."""
     scale = size if problem.relative_to is None else problem.relative_to.to(size.dtype)
     residual = step / (scale + torch.finfo(size.dtype).tiny)
-    finite = torch.isfinite(step) & torch.isfinite(size)
-    residual = residual.masked_fill(~finite, math.inf)
+    nonfinite = torch.isfinite(step).logical_and(torch.isfinite(size)).logical_not()
+    residual = residual.masked_fill(nonfinite, math.inf)
     found = (residual <= problem.tol).to(torch.int8)
-    found = found.masked_fill(step > growth_limit, Status.DIVERGED).masked_fill(~finite, Status.NONFINITE)
+    found = found.masked_fill(step > growth_limit, Status.DIVERGED).masked_fill(nonfinite, Status.NONFINITE)
     return residual, found
 
 
