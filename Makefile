@@ -2,13 +2,14 @@
 PYTHON ?= python3
 export CHROMIUM
 
-.PHONY: help book lab test clean environment
+.PHONY: help book lab test notebooks clean environment
 
 help:
-	@echo "make book   install what is missing, build the book, serve it and print the address"
-	@echo "make lab    open the notebooks in JupyterLab"
-	@echo "make test   run every test: library, notebooks, built pages, JupyterLab"
-	@echo "make clean  remove the built book and caches (not .venv and node_modules)"
+	@echo "make book       install what is missing, build the book, serve it and print the address"
+	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make test       run every test: library, notebooks, built pages, JupyterLab"
+	@echo "make notebooks   execute the notebooks in place, to commit them"
+	@echo "make clean      remove the built book and caches (not .venv and node_modules)"
 
 book: environment
 	@.venv/bin/python -m tools.book
@@ -20,6 +21,9 @@ lab: environment
 test: environment
 	@.venv/bin/python -m tools.browser
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
+
+notebooks: environment
+	@.venv/bin/python -m tools.notebooks
 
 clean:
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

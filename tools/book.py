@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -57,10 +56,10 @@ def run_jupyter_book() -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
-            env=os.environ | {"NO_COLOR": "1"},
         )
     if result.returncode != 0:
-        complaints = re.findall(r"^.*(?:WARNING: |ERROR: |Error: ).*?$", LOG.read_text(), re.MULTILINE)
+        plain = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text())
+        complaints = re.findall(r"^.*(?:WARNING: |ERROR: |Error: ).*?$", plain, re.MULTILINE)
         fail(f"the book does not build: {complaints[0] if complaints else 'see the log'} (log: {LOG})")
 
 

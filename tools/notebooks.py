@@ -1,7 +1,7 @@
-"""Run notebooks and keep what a commit holds: `python -m tools.notebooks [PATH …]`, all by default.
+"""Execute notebooks in place, ready to be committed: `python -m tools.notebooks [notebooks/01_infinite_staircase.ipynb …]`.
 
-Cells keep their execution counts; only those tagged `nbval-check-output` keep their outputs, the verdicts that CI compares.
-Cells tagged `hide-input`, which the page folds, are folded in JupyterLab too.
+Kept: execution counts, and the outputs of cells tagged nbval-check-output. Everything else is computed again wherever the
+notebook is shown.
 """
 
 from __future__ import annotations
@@ -11,31 +11,44 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
 
-from tools.console import step
+from tools.console import fail, step
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 VERDICT_TAG = "nbval-check-output"
-KEPT = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
 
 def refresh(path: Path) -> None:
-    """Run the notebook from top to bottom and write it back; a cell that raises leaves the file as it was."""
+    """Execute one notebook and write it back.
+
+    Raises:
+        SystemExit: a cell failed; the file is left as it was.
+    """
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
-    for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        folded = {"jupyter": {"source_hidden": True}} if "hide-input" in tags else {}
-        cell.metadata = nbformat.from_dict(({"tags": tags} if tags else {}) | folded)
-        if cell.cell_type == "code" and VERDICT_TAG not in tags:
-            cell.outputs = []
-    notebook.metadata = nbformat.from_dict(KEPT)
+    try:
+        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+    except CellExecutionError as error:
+        fail(f"{path.name} does not run: {error.ename}: {error.evalue}")
+    keep_what_is_compared(notebook)
     nbformat.write(notebook, path)
 
 
+def keep_what_is_compared(notebook: NotebookNode) -> None:
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code" and VERDICT_TAG not in cell.metadata.get("tags", []):
+            cell.outputs = []
+
+
 def main() -> None:
-    for path in [Path(argument) for argument in sys.argv[1:]] or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
-        with step(f"Running {path.name}"):
+    for path in [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
+        with step(f"Executing {path.name}"):
             refresh(path)
 
 

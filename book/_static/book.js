@@ -2,9 +2,18 @@
 "use strict";
 
 (() => {
-  /* The theme names these two buttons by a label that differs from what they show, which speech control cannot follow. */
-  document.querySelectorAll(".search-button-field").forEach((button) => button.removeAttribute("aria-label"));
-  document.querySelectorAll(".theme-switch").forEach((icon) => icon.setAttribute("aria-hidden", "true"));
+  /* These say one thing on screen and another to a screen reader, which speech control cannot follow: what is on screen
+     names them. */
+  document
+    .querySelectorAll(".search-button-field, details > summary[aria-label]")
+    .forEach((control) => control.removeAttribute("aria-label"));
+  /* Here the label is right, and the icons' own titles (before or after Font Awesome drew them) are in its way. */
+  document.querySelectorAll(".theme-switch").forEach((icon) => {
+    icon.removeAttribute("title");
+    icon.querySelector("title")?.remove();
+  });
+  /* A list whose items are bibliography entries, a role that lists do not take. */
+  document.querySelectorAll(".citation-list").forEach((list) => list.removeAttribute("role"));
 
   /* What scrolls sideways has to be reachable by keyboard. */
   document.querySelectorAll("div.math, .pst-scrollable-table-container, .ledger-scroll").forEach((box) => {
