@@ -1,6 +1,7 @@
 """Plain and damped fixed-point iteration."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 
@@ -22,7 +23,7 @@ class Picard:
     damping: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.damping <= 1:
+        if not isinstance(self.damping, Real) or not 0 < self.damping <= 1:
             raise ValueError(f"damping must be in (0, 1], but is {self.damping!r}; 1 is plain iteration")
 
     def init(self, y: Leaves) -> None:

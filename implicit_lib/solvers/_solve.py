@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from operator import index
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 import torch
 from torch import Tensor
@@ -71,9 +72,7 @@ def solve(
     check_settings(solver, max_iter, tol)
     leaves, spec = flatten_state(y0, "y0")
     size = norms(leaves)
-    if relative_to is not None and relative_to.shape != size.shape:
-        raise ValueError(f"relative_to must have shape {tuple(size.shape)}, but has {tuple(relative_to.shape)}")
-    problem = _Problem(Operator(G, spec), spec, solver, tol, relative_to)
+    problem = _Problem(Operator(G, spec), spec, solver, tol, _scale(relative_to, size))
     status = torch.where(torch.isfinite(size), Status.MAX_ITER, Status.NONFINITE).to(torch.int8)
     start = _Walk(
         y=leaves,
@@ -85,7 +84,7 @@ def solve(
         rows=(),
         kept=(leaves,) if keep_iterates else None,
     )
-    return _walk_on(problem, start, max_iter)
+    return _walk_on(problem, start, index(max_iter))
 
 
 def check_count(count: object, name: str) -> int:
@@ -95,14 +94,15 @@ def check_count(count: object, name: str) -> int:
         TypeError: it is not an integer.
         ValueError: it is negative.
     """
-    if not isinstance(count, int) or isinstance(count, bool):
+    if isinstance(count, bool) or not isinstance(count, SupportsIndex):
         raise TypeError(f"{name} must be an integer, but is {count!r}")
-    if count < 0:
-        raise ValueError(f"{name} must be at least 0, but is {count}")
-    return count
+    number = index(count)
+    if number < 0:
+        raise ValueError(f"{name} must be at least 0, but is {number}")
+    return number
 
 
-def check_settings(solver: object, max_iter: object, tol: float) -> None:
+def check_settings(solver: object, max_iter: object, tol: object) -> None:
     """Nothing, if a solve can run with these settings.
 
     Raises:
@@ -111,8 +111,26 @@ def check_settings(solver: object, max_iter: object, tol: float) -> None:
     check_count(max_iter, "max_iter")
     if isinstance(solver, type) or not hasattr(solver, "step"):
         raise TypeError(f"solver must be a solver object such as Picard(), but is {solver!r}")
-    if not 0 <= tol < math.inf:
+    if not isinstance(tol, SupportsFloat):
+        raise TypeError(f"tol must be a number, but is {tol!r}")
+    if not 0 <= float(tol) < math.inf:
         raise ValueError(f"tol must be a finite number of at least 0, but is {tol!r}")
+
+
+def _scale(relative_to: object, size: Tensor) -> Tensor | None:
+    """relative_to as the norms are, in dtype and device."""
+    if relative_to is None:
+        return None
+    if not isinstance(relative_to, Tensor) or relative_to.shape != size.shape:
+        given = (
+            f"shape {tuple(relative_to.shape)}"
+            if isinstance(relative_to, Tensor)
+            else f"type {type(relative_to).__name__}"
+        )
+        raise ValueError(
+            f"relative_to must be a tensor with one number per sample, {tuple(size.shape)}, but has {given}"
+        )
+    return relative_to.to(size)
 
 
 @dataclass(frozen=True)
@@ -123,7 +141,7 @@ class _Problem:
     spec: TreeSpec
     solver: Solver
     tol: float
-    relative_to: Tensor | None
+    scale: Tensor | None  # what to divide ‖G(y) − y‖ by, if not ‖G(y)‖
 
 
 @dataclass(frozen=True)
@@ -175,9 +193,9 @@ def _iterate(problem: _Problem, walk: _Walk) -> _Walk:
 
 def _judge(problem: _Problem, step: Tensor, size: Tensor, growth_limit: Tensor) -> tuple[Tensor, Tensor]:
     """The relative residual and the status of every sample, from ‖G(y) − y‖ and ‖G(y)‖."""
-    scale = size if problem.relative_to is None else problem.relative_to.to(size.dtype)
+    scale = size if problem.scale is None else problem.scale
     residual = step / (scale + torch.finfo(size.dtype).tiny)
-    nonfinite = torch.isfinite(step).logical_and(torch.isfinite(size)).logical_not()
+    nonfinite = (step + size < math.inf).logical_not()  # true for NaN too
     residual = residual.masked_fill(nonfinite, math.inf)
     found = (residual <= problem.tol).to(torch.int8)
     found = found.masked_fill(step > growth_limit, Status.DIVERGED).masked_fill(nonfinite, Status.NONFINITE)

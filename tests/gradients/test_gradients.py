@@ -224,6 +224,18 @@ def test_a_bad_incoming_gradient_stays_in_its_sample(bad: float) -> None:
     assert torch.equal(found[[0, 2, 3]], clean[[0, 2, 3]]) and not found[1].isfinite().all()
 
 
+def test_a_bad_input_spoils_only_its_own_gradient() -> None:
+    W, x = tanh_problem(modulus=0.8)
+    gradient = ImplicitGradient(tol=1e-10)
+    (clean,) = torch.autograd.grad(tanh_equilibrium(gradient, W, x).sum(), x)
+    bad = x.detach().clone()
+    bad[1] = math.nan
+    bad.requires_grad_()
+    with pytest.warns(ConvergenceWarning, match="1 of 4 samples NONFINITE"):
+        (found,) = torch.autograd.grad(tanh_equilibrium(gradient, W, bad).sum(), bad)
+    assert torch.equal(found[[0, 2, 3]], clean[[0, 2, 3]]) and found[1].isnan().all()
+
+
 def test_a_zero_incoming_gradient_converges_to_zero() -> None:
     W, x = tanh_problem(modulus=0.8)
     gradient = ImplicitGradient()

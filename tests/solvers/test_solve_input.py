@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
@@ -87,7 +88,9 @@ def test_an_operator_that_fills_one_buffer_again_and_again() -> None:
         ({"tol": math.inf}, ValueError, "tol must be a finite number"),
         ({"solver": Picard}, TypeError, r"such as Picard\(\)"),
         ({"solver": "picard"}, TypeError, "'picard'"),
-        ({"relative_to": torch.ones(3)}, ValueError, r"shape \(2,\), but has \(3,\)"),
+        ({"tol": "small"}, TypeError, "tol must be a number, but is 'small'"),
+        ({"relative_to": torch.ones(3)}, ValueError, r"one number per sample, \(2,\), but has shape \(3,\)"),
+        ({"relative_to": 1.0}, ValueError, r"one number per sample, \(2,\), but has type float"),
         ({"maxiter": 5}, TypeError, "maxiter"),
     ],
 )
@@ -101,8 +104,8 @@ def test_an_operator_that_is_not_callable() -> None:
         solve(torch.zeros(2), torch.zeros(2))
 
 
-@pytest.mark.parametrize("damping", [0.0, -0.5, 1.0001, math.nan, math.inf])
-def test_damping_out_of_range(damping: float) -> None:
+@pytest.mark.parametrize("damping", [0.0, -0.5, 1.0001, math.nan, math.inf, "1"])
+def test_damping_out_of_range(damping: object) -> None:
     with pytest.raises(ValueError, match=r"damping must be in \(0, 1\]"):
         Picard(damping=damping)
 
@@ -114,3 +117,7 @@ def test_solver_settings_are_keyword_only_and_frozen() -> None:
         Picard().damping = 0.5
     with pytest.raises(TypeError, match="dampening"):
         Picard(dampening=0.5)
+
+
+def test_any_kind_of_integer_counts() -> None:
+    assert len(solve(halve, torch.ones(2), max_iter=np.int64(3), tol=np.float32(0)).residuals) == 3
