@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec
 
-from implicit_lib.solvers._solve import check_count
+from implicit_lib.solvers._checks import check_count
 from implicit_lib.solvers._state import Leaves, Operator, differences, flatten_state, norms, scaled, unflatten_state
 
 Reduction = Literal["max", "mean"]

@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_map
 
 from implicit_lib.gradients import Gradient, ImplicitGradient
 from implicit_lib.solvers import ConvergenceWarning, Picard, Solution, Solver, solve
-from implicit_lib.solvers._solve import check_count, check_settings
+from implicit_lib.solvers._checks import check_count, check_settings
 
 
 class ImplicitModel(nn.Module):

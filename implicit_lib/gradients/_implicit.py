@@ -10,7 +10,7 @@ from torch import Tensor
 
 from implicit_lib.gradients._gradient import Pull, reattach
 from implicit_lib.solvers import ConvergenceWarning, Picard, Report, Solution, Solver, solve
-from implicit_lib.solvers._solve import check_settings
+from implicit_lib.solvers._checks import check_settings
 from implicit_lib.solvers._state import Leaves, norms, scaled
 
 Y = TypeVar("Y")

@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import index
-from typing import Any, SupportsFloat, SupportsIndex, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec
 
+from implicit_lib.solvers._checks import check_count, check_settings
 from implicit_lib.solvers._picard import Picard
 from implicit_lib.solvers._solution import Solution, SolveInterrupted, Status
 from implicit_lib.solvers._solver import Solver
@@ -87,49 +88,15 @@ def solve(
     return _walk_on(problem, start, index(max_iter))
 
 
-def check_count(count: object, name: str) -> int:
-    """The count, if it is an integer of at least 0.
-
-    Raises:
-        TypeError: it is not an integer.
-        ValueError: it is negative.
-    """
-    if isinstance(count, bool) or not isinstance(count, SupportsIndex):
-        raise TypeError(f"{name} must be an integer, but is {count!r}")
-    number = index(count)
-    if number < 0:
-        raise ValueError(f"{name} must be at least 0, but is {number}")
-    return number
-
-
-def check_settings(solver: object, max_iter: object, tol: object) -> None:
-    """Nothing, if a solve can run with these settings.
-
-    Raises:
-        TypeError, ValueError: a setting has the wrong type or is out of range.
-    """
-    check_count(max_iter, "max_iter")
-    if isinstance(solver, type) or not hasattr(solver, "step"):
-        raise TypeError(f"solver must be a solver object such as Picard(), but is {solver!r}")
-    if not isinstance(tol, SupportsFloat):
-        raise TypeError(f"tol must be a number, but is {tol!r}")
-    if not 0 <= float(tol) < math.inf:
-        raise ValueError(f"tol must be a finite number of at least 0, but is {tol!r}")
-
-
-def _scale(relative_to: object, size: Tensor) -> Tensor | None:
+def _scale(relative_to: Tensor | None, size: Tensor) -> Tensor | None:
     """relative_to as the norms are, in dtype and device."""
     if relative_to is None:
         return None
-    if not isinstance(relative_to, Tensor) or relative_to.shape != size.shape:
-        given = (
-            f"shape {tuple(relative_to.shape)}"
-            if isinstance(relative_to, Tensor)
-            else f"type {type(relative_to).__name__}"
-        )
-        raise ValueError(
-            f"relative_to must be a tensor with one number per sample, {tuple(size.shape)}, but has {given}"
-        )
+    if not isinstance(relative_to, Tensor):
+        raise TypeError(f"relative_to must be a tensor, one number per sample, but is {relative_to!r}")
+    if relative_to.shape != size.shape:
+        expected, given = tuple(size.shape), tuple(relative_to.shape)
+        raise ValueError(f"relative_to must hold one number per sample, shape {expected}, but has shape {given}")
     return relative_to.to(size)
 
 

@@ -89,8 +89,8 @@ def test_an_operator_that_fills_one_buffer_again_and_again() -> None:
         ({"solver": Picard}, TypeError, r"such as Picard\(\)"),
         ({"solver": "picard"}, TypeError, "'picard'"),
         ({"tol": "small"}, TypeError, "tol must be a number, but is 'small'"),
-        ({"relative_to": torch.ones(3)}, ValueError, r"one number per sample, \(2,\), but has shape \(3,\)"),
-        ({"relative_to": 1.0}, ValueError, r"one number per sample, \(2,\), but has type float"),
+        ({"relative_to": torch.ones(3)}, ValueError, r"shape \(2,\), but has shape \(3,\)"),
+        ({"relative_to": 1.0}, TypeError, "one number per sample, but is 1.0"),
         ({"maxiter": 5}, TypeError, "maxiter"),
     ],
 )

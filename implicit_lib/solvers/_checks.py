@@ -1,0 +1,35 @@
+"""Checks of the settings that solvers, gradients and models share."""
+
+import math
+from operator import index
+from typing import SupportsFloat, SupportsIndex
+
+
+def check_count(count: object, name: str) -> int:
+    """The count, if it is an integer of at least 0.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is negative.
+    """
+    if isinstance(count, bool) or not isinstance(count, SupportsIndex):
+        raise TypeError(f"{name} must be an integer, but is {count!r}")
+    number = index(count)
+    if number < 0:
+        raise ValueError(f"{name} must be at least 0, but is {number}")
+    return number
+
+
+def check_settings(solver: object, max_iter: object, tol: object) -> None:
+    """Nothing, if a solve can run with these settings.
+
+    Raises:
+        TypeError, ValueError: a setting has the wrong type or is out of range.
+    """
+    check_count(max_iter, "max_iter")
+    if isinstance(solver, type) or not hasattr(solver, "step"):
+        raise TypeError(f"solver must be a solver object such as Picard(), but is {solver!r}")
+    if not isinstance(tol, SupportsFloat):
+        raise TypeError(f"tol must be a number, but is {tol!r}")
+    if not 0 <= float(tol) < math.inf:
+        raise ValueError(f"tol must be a finite number of at least 0, but is {tol!r}")
