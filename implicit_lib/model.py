@@ -76,7 +76,11 @@ class ImplicitModel(nn.Module):
         return self.decoder(solution.value)
 
     def solve(self, x: Any, iterations: int | None = None, *, keep_iterates: bool = False) -> Solution[Any]:
-        """The solution whose value `forward` decodes, with its statuses and residuals; its value is differentiable."""
+        """The solution whose value `forward` decodes: statuses, residuals, and with keep_iterates all of y_0 … y_T.
+
+        Its value is differentiable by the model's gradient. What `extend` adds to it is differentiable as any solve is:
+        by unrolling, if gradients are enabled then.
+        """
         max_iter, tol = (
             (self.max_iter, self.tol) if iterations is None else (check_count(iterations, "iterations"), 0.0)
         )

@@ -30,9 +30,5 @@ def test_the_public_names() -> None:
         assert getattr(implicit_lib, name).__doc__, name
 
 
-def test_the_version_is_that_of_the_project() -> None:
-    assert implicit_lib.__version__ == "0.1.0"
-
-
 def test_the_package_is_typed() -> None:
     assert resources.files(implicit_lib).joinpath("py.typed").is_file()

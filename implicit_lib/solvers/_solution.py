@@ -91,6 +91,8 @@ class Solution(Report, Generic[Y]):
 
     Attributes:
         value: the state, of the structure, shapes and dtypes of y0.
+        kept: the states y_0 … y_T if they were kept; see `iterates`.
+        walk_on: what `extend` calls.
     """
 
     value: Y
