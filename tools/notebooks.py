@@ -1,7 +1,7 @@
-"""Execute notebooks in place, ready to be committed: `python -m tools.notebooks [notebooks/01_infinite_staircase.ipynb …]`.
+"""Execute notebooks in place, ready to be committed: `python -m tools.notebooks [notebooks/NAME.ipynb …]`.
 
-Kept: execution counts, and the outputs of cells tagged nbval-check-output. Everything else is computed again wherever the
-notebook is shown.
+Kept: execution counts, and the outputs of cells tagged nbval-check-output. Everything else is computed again wherever
+the notebook is shown.
 """
 
 from __future__ import annotations

@@ -1,0 +1,202 @@
+"""What an explorer draws, how often it computes, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import sympy
+import torch
+from torch import nn
+
+from implicit_lib.checks import CheckFailed
+from implicit_lib.explore import (
+    AtProbe,
+    Choice,
+    ControlError,
+    Explorer,
+    Iterations,
+    Now,
+    Readout,
+    Slider,
+    SymbolicSystem,
+    TorchSystem,
+)
+from tests.explore.conftest import ETA, POINTS, X0, Encode, Look, X, Y, of_torch, panel, reciprocal, sliders, symbolic
+
+
+def test_draws_the_closed_form(explorer: Explorer) -> None:
+    for t in range(13):
+        for eta in (0.1, 0.5, 0.9):
+            drawn = explorer.arrays(t=t, eta=eta)["P"]
+            np.testing.assert_allclose(drawn["y"]["y"], (1 - (1 - eta * POINTS) ** t) / POINTS, rtol=1e-12, atol=1e-12)
+            np.testing.assert_array_equal(drawn["history"]["x"], np.arange(t + 1))
+
+
+def test_slope_is_the_derivative(explorer: Explorer) -> None:
+    symbol = sympy.Symbol("x")
+    slope = sympy.lambdify(symbol, sympy.diff((1 - (1 - symbol / 2) ** 6) / symbol, symbol))
+    assert explorer.arrays(t=6, eta=0.5)["P"]["history"]["y"][-1] == pytest.approx(
+        np.abs(slope(POINTS)).max(), rel=1e-9
+    )
+
+
+def test_reads_out_at_the_probe_between_the_points(explorer: Explorer) -> None:
+    _, numbers = explorer.frame(t=4, eta=0.3, x0=0.55)
+    assert numbers["here"] == pytest.approx((1 - (1 - 0.3 * 0.55) ** 4) / 0.55, rel=1e-12)
+
+
+def test_an_earlier_iterate_is_empty_before_it_exists() -> None:
+    late = symbolic(panels=[panel(bind={"y": {"x": Now("x"), "y": Now("y", back=3)}})])
+    assert late.arrays(t=2)["P"]["y"]["y"].size == 0
+    np.testing.assert_array_equal(late.arrays(t=5)["P"]["y"]["y"], symbolic().arrays(t=2)["P"]["y"]["y"])
+
+
+def test_moving_t_extends_and_never_recomputes(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = count_steps(monkeypatch, SymbolicSystem)
+    explorer = symbolic()
+    explorer.arrays(t=5)
+    explorer.arrays(t=2)
+    explorer.arrays(t=9)
+    assert calls() == 9
+    explorer.arrays(t=9, eta=0.6)
+    assert calls() == 18
+
+
+def test_moving_what_only_the_view_reads_keeps_the_iterates(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = count_steps(monkeypatch, SymbolicSystem)
+    scaled = SymbolicSystem(
+        step={Y: Y / 2 + X}, start={Y: 0}, points=(X, POINTS), view={"x": X, "y": X0 * Y, "steepest": ETA}
+    )
+    explorer = symbolic(system=scaled, readouts=[])
+    before = explorer.arrays(t=5, x0=0.5)["P"]["y"]["y"]
+    np.testing.assert_allclose(explorer.arrays(t=5, x0=1.0)["P"]["y"]["y"], 2 * before)
+    assert calls() == 5
+
+
+def count_steps(monkeypatch: pytest.MonkeyPatch, kind: type) -> Callable[[], int]:
+    calls = []
+    step = kind.step  # type: ignore[attr-defined]
+    monkeypatch.setattr(kind, "step", lambda self, state: calls.append(1) or step(self, state))
+    return lambda: len(calls)
+
+
+def test_a_torch_system_reaches_its_fixed_point() -> None:
+    drawn = of_torch().arrays(t=8, scale=3.0)["P"]
+    expected = 2 * (1 - 0.5**8) * 3 * np.linspace(0, 1, 5)
+    np.testing.assert_allclose(drawn["y"]["y"], expected, rtol=1e-6)
+    assert drawn["history"]["y"][0] == 0
+
+
+def test_choosing_changes_the_system() -> None:
+    choice = Choice(name="rule", label="Rule", options=["slow", "fast"], value="slow")
+    systems = {"slow": reciprocal(), "fast": reciprocal(Y - 2 * ETA * (X * Y - 1))}
+    chosen = symbolic(system=systems, chosen_by="rule", controls=[*sliders(), choice])
+    slow, fast = (chosen.arrays(t=1, rule=rule)["P"]["y"]["y"] for rule in ("slow", "fast"))
+    np.testing.assert_allclose(fast, 2 * slow)
+
+
+def test_t_comes_first(explorer: Explorer) -> None:
+    assert list(explorer.controls) == ["t", "eta", "x0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"t": 13}, "whole numbers from 0 to 12; got 13"),
+        ({"t": -1}, "whole numbers from 0 to 12; got -1"),
+        ({"t": 2.5}, "whole numbers"),
+        ({"t": True}, "whole numbers"),
+        ({"eta": 0.95}, "from 0.1 to 0.9; got 0.95"),
+        ({"eta": float("nan")}, "from 0.1 to 0.9; got nan"),
+        ({"eta": "0.5"}, "from 0.1 to 0.9; got '0.5'"),
+        ({"speed": 1}, "has the controls .* got \\['speed'\\]"),
+    ],
+)
+def test_refuses_a_control_out_of_range(explorer: Explorer, changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ControlError, match=complaint):
+        explorer.arrays(**changes)
+
+
+@pytest.mark.parametrize(
+    ("build", "complaint"),
+    [
+        (lambda: symbolic(name="two words"), "must be an identifier"),
+        (lambda: symbolic(controls=sliders()[:1]), "exactly one Iterations"),
+        (lambda: symbolic(controls=sliders()[:2]), "reads \\['x0'\\], which no control sets"),
+        (lambda: symbolic(panels=[panel(bind={"y": {"y": Now("z")}})]), "draws \\['z'\\]"),
+        (lambda: symbolic(chosen_by="rule"), "must name its one Choice"),
+        (lambda: panel(bind={"z": {"y": Now("y")}}), "binds the trace 'z'"),
+        (lambda: panel(bind={"y": {"z": Now("y")}}), "can bind 'x' and 'y'"),
+        (lambda: panel(alt=" "), "needs an alt text"),
+        (lambda: panel(figure=go.Figure([go.Scatter(), go.Scatter()])), "needs a name of its own"),
+        (lambda: Readout(label="r", name="y", format="%s"), "takes a format like"),
+        (lambda: Iterations(maximum=0), "at least 1"),
+        (lambda: Iterations(maximum=5, value=6), "from 0 to 5; got 6"),
+        (lambda: Slider(name="a", label="a", minimum=1, maximum=0, step=1, value=0), "minimum < maximum"),
+        (lambda: Choice(name="a", label="a", options=["b", "b"], value="b"), "two different options"),
+        (lambda: Choice(name="a", label="a", options=["b", "c"], value="d"), "one of \\['b', 'c'\\]; got 'd'"),
+        (lambda: SymbolicSystem(step={Y: Y}, start={}, points=(X, POINTS), view={}), "start defines \\[\\]"),
+        (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, []), view={}), "non-empty 1-D array"),
+        (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, [np.nan]), view={}), "finite numbers"),
+        (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, POINTS), view={"a": AtProbe(Y)}), "needs probe="),
+        (
+            lambda: (
+                of_torch().systems[""].start({"scale": 1}) and torch_system(start=torch.zeros(5, dtype=torch.int64))
+            ),
+            "int64",
+        ),
+    ],
+)
+def test_refuses_parts_that_do_not_fit(build: Callable[[], object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        build()
+
+
+def torch_system(**changes: Any) -> TorchSystem:
+    parts = {
+        "encode": Encode(),
+        "step": nn.Identity(),
+        "view": Look(),
+        "start": torch.zeros(5, 1),
+        "controls": ("scale",),
+    }
+    return TorchSystem(**(parts | changes))
+
+
+class Widen(nn.Module):
+    def forward(self, z: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+        return torch.cat([z, q])
+
+
+def test_a_torch_step_keeps_its_shape() -> None:
+    system = torch_system(step=Widen())
+    with pytest.raises(ValueError, match=r"given \(5, 1\), torch.float32 and returned \(10, 1\)"):
+        system.step(system.start({"scale": 1.0}))
+
+
+def test_no_slider_is_dead(explorer: Explorer, capsys: pytest.CaptureFixture[str]) -> None:
+    explorer.drive()
+    assert capsys.readouterr().out.startswith("PASS every control of 'reciprocal' moves its figure")
+    assert explorer.widget.settings == explorer.settings()
+
+
+def test_a_dead_slider_is_found() -> None:
+    numb = Slider(name="numb", label="n", minimum=0, maximum=1, step=0.5, value=0)
+    with pytest.raises(CheckFailed, match="Dead: numb"):
+        symbolic(controls=[*sliders(), numb]).drive()
+
+
+def test_a_callback_that_raises_is_found(explorer: Explorer) -> None:
+    explorer.widget.controls["eta"].observe(lambda change: 1 / (change["new"] - 0.9), "value")
+    with pytest.raises(ZeroDivisionError):
+        explorer.drive()
+
+
+def test_the_widget_draws_what_arrays_returns(explorer: Explorer) -> None:
+    explorer.widget.controls["t"].value = 7
+    np.testing.assert_array_equal(explorer.widget.figure.data[0].y, explorer.arrays(t=7)["P"]["y"]["y"])
+    assert "<b>1.733 m</b>" in explorer.widget.readouts.value
