@@ -8,7 +8,7 @@ help:
 	@echo "make book       install what is missing, build the book, serve it and print the address"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make test       run every test: library, notebooks, built pages, JupyterLab"
-	@echo "make notebooks   execute the notebooks in place, to commit them"
+	@echo "make notebooks  execute the notebooks in place, to commit them"
 	@echo "make clean      remove the built book and caches (not .venv and node_modules)"
 
 book: environment

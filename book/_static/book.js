@@ -9,7 +9,8 @@
     .forEach((control) => control.removeAttribute("aria-label"));
   /* Here the label is right, and the icons' own titles (before or after Font Awesome drew them) are in its way. */
   document.querySelectorAll(".theme-switch").forEach((icon) => {
-    icon.removeAttribute("title");
+    icon.setAttribute("aria-hidden", "true");
+    ["title", "aria-labelledby"].forEach((name) => icon.removeAttribute(name));
     icon.querySelector("title")?.remove();
   });
   /* A list whose items are bibliography entries, a role that lists do not take. */

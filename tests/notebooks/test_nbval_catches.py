@@ -1,4 +1,4 @@
-"""nbval, as the test command runs it, fails where a reader would be misled; tried on the first chapter's first figure."""
+"""nbval, as the test command runs it, fails where a reader would be misled: tried on the first chapter's figure."""
 
 from __future__ import annotations
 
