@@ -143,12 +143,7 @@ def test_refuses_a_control_out_of_range(explorer: Explorer, changes: dict[str, A
         (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, []), view={}), "non-empty 1-D array"),
         (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, [np.nan]), view={}), "finite numbers"),
         (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, POINTS), view={"a": AtProbe(Y)}), "needs probe="),
-        (
-            lambda: (
-                of_torch().systems[""].start({"scale": 1}) and torch_system(start=torch.zeros(5, dtype=torch.int64))
-            ),
-            "int64",
-        ),
+        (lambda: torch_system(start=torch.zeros(5, dtype=torch.int64)), "floating-point tensor; got dtype torch.int64"),
     ],
 )
 def test_refuses_parts_that_do_not_fit(build: Callable[[], object], complaint: str) -> None:

@@ -47,7 +47,7 @@ def settings(explorer: Explorer) -> Iterator[dict[str, Any]]:
 
 
 def distance(ours: dict[str, Any], theirs: dict[str, Any]) -> float:
-    """The largest difference of an array relative to its largest finite magnitude; infinite where shapes or gaps differ."""
+    """The largest difference relative to an array's largest finite magnitude; infinite where shapes or gaps differ."""
     worst = 0.0
     for panel, traces in ours.items():
         for trace, axes in traces.items():
