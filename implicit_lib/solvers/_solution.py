@@ -68,7 +68,7 @@ class Report:
         """Relative residuals (T, B): row t − 1 is ‖G(y_{t−1}) − y_{t−1}‖ / ‖G(y_{t−1})‖, measured in iteration t.
 
         float64 (float32 on devices without it), never NaN: a residual that is not a finite number is infinity.
-        A finished sample keeps its last residual, which for a converged one is the residual of its value.
+        The rows of a finished sample go on with the residual of its value.
         """
         if not self.rows:
             return torch.empty((0, len(self.iterations)), dtype=torch.float64, device=self.iterations.device)

@@ -147,7 +147,6 @@ def _iterate(problem: _Problem, walk: _Walk) -> _Walk:
         going = walk.status == Status.MAX_ITER
         if problem.tol > 0:
             status = torch.where(going, found, walk.status)
-            residual = torch.where(going, residual, walk.rows[-1]) if walk.rows else residual
             iterations = walk.iterations + going
         else:
             status = torch.maximum(found, walk.status)

@@ -110,6 +110,21 @@ def test_divergence_stops_a_sample_and_says_what_to_try() -> None:
     assert int(solution.iterations[0]) < 50 and "Picard(damping" in solution.message
 
 
+def test_growth_that_passes_is_not_divergence() -> None:
+    """A contraction in another norm: its steps grow ten-thousand-fold before they shrink."""
+    A = torch.tensor([[0.5, 1e4], [0.0, 0.5]], dtype=torch.float64)
+    solution = solve(lambda y: y @ A.T + torch.tensor([0.0, 1.0]), torch.zeros(1, 2, dtype=torch.float64))
+    assert solution.converged.all() and float(solution.residuals[-1]) <= 1e-6
+
+
+def test_a_finished_sample_is_not_judged_again() -> None:
+    """G is another one from its second call on; the sample that had converged by then stays as it was."""
+    rates = iter([torch.tensor([1.0, 0.5]), *[torch.tensor([2.0, 0.5])] * 100])
+    solution = solve(lambda y: next(rates) * y + torch.tensor([0.0, 1.0]), torch.ones(2))
+    assert solution.status == (Status.CONVERGED, Status.CONVERGED)
+    assert solution.iterations[0] == 1 < solution.iterations[1] and float(solution.value[0]) == 1.0
+
+
 def test_slow_growth_to_a_distant_fixed_point_is_not_divergence() -> None:
     x = torch.tensor([1e-8], dtype=torch.float64)
     solution = solve(reciprocal(x), torch.zeros_like(x))
@@ -157,6 +172,14 @@ def test_tol_zero_still_tells_what_happened() -> None:
     rates = torch.tensor([[0.0], [0.5], [100.0], [1e200]], dtype=torch.float64)
     solution = solve(lambda y: rates * y + 1, torch.zeros(4, 1, dtype=torch.float64), max_iter=9, tol=0)
     assert solution.status == (Status.CONVERGED, Status.MAX_ITER, Status.DIVERGED, Status.NONFINITE)
+
+
+def test_tol_zero_does_not_forget_what_went_wrong_on_the_way() -> None:
+    """y is NaN and huge once, and harmless afterwards."""
+    path = torch.tensor([[2.0, 2.0], [math.nan, 1e30], [1.0, 1.0], [1.1, 1.1]], dtype=torch.float64)
+    visits = iter(path)
+    solution = solve(lambda y: next(visits).clone(), torch.ones(2, dtype=torch.float64), max_iter=4, tol=0)
+    assert solution.status == (Status.NONFINITE, Status.DIVERGED) and solution.value.tolist() == [1.1, 1.1]
 
 
 def test_max_iter_zero_is_the_start() -> None:

@@ -57,3 +57,12 @@ def test_models_and_adjoints_take_it() -> None:
     model(x).sum().backward()
     torch.testing.assert_close(x.grad, torch.full_like(x, 2 / 3))
     assert gradient.last_report.converged.all()
+
+
+def test_no_step_is_taken_when_all_samples_have_finished() -> None:
+    @dataclass(frozen=True)
+    class Unwilling(HeavyBall):
+        def step(self, *arguments: object) -> tuple[Leaves, Leaves]:
+            raise AssertionError("a step was taken")
+
+    assert solve(lambda y: y.clone(), torch.ones(2), solver=Unwilling()).converged.all()
