@@ -2,10 +2,11 @@
 PYTHON ?= python3
 export CHROMIUM
 
-.PHONY: help book lab test notebooks clean environment
+.PHONY: help book site lab test notebooks clean environment
 
 help:
 	@echo "make book       install what is missing, build the book, serve it and print the address"
+	@echo "make site       build the book into _build/html, and do not serve it"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make test       run every test: library, notebooks, built pages, JupyterLab"
 	@echo "make notebooks  execute the notebooks in place, to commit them"
@@ -13,6 +14,9 @@ help:
 
 book: environment
 	@.venv/bin/python -m tools.book
+
+site: environment
+	@.venv/bin/python -m tools.book build
 
 lab: environment
 	@.venv/bin/python -m jupyterlab notebooks

@@ -1,4 +1,4 @@
-"""Build the book and serve it on this machine: `python -m tools.book`. Only what changed is built again."""
+"""Build the book if anything changed, and serve it on this machine: `python -m tools.book` (`build`: do not serve)."""
 
 from __future__ import annotations
 
@@ -102,7 +102,10 @@ def server(site: Path) -> ThreadingHTTPServer:
 
 
 def main() -> None:
-    with server(build()) as running:
+    site = build()
+    if sys.argv[1:] == ["build"]:
+        return
+    with server(site) as running:
         print(f"The book is at http://127.0.0.1:{running.server_port}/  (Ctrl-C stops)", flush=True)
         running.serve_forever()
 
