@@ -74,7 +74,7 @@ def _one_figure(explorer: Explorer) -> go.FigureWidget:
         figure.update_xaxes(panel.figure.layout.xaxis.to_plotly_json(), row=1, col=column)
         figure.update_yaxes(panel.figure.layout.yaxis.to_plotly_json(), row=1, col=column)
     figure.update_layout(
-        title=explorer.title, height=420, margin={"l": 50, "r": 20, "t": 90, "b": 40}, font_color=_INK,
+        title=explorer.title, autosize=True, height=420, margin={"l": 50, "r": 20, "t": 90, "b": 40}, font_color=_INK,
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": -0.15},
     )  # fmt: skip
     figure.update_xaxes(gridcolor="rgba(128,128,128,.25)", zerolinecolor="rgba(128,128,128,.5)")
