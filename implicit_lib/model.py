@@ -30,6 +30,14 @@ class ImplicitModel(nn.Module):
 
     Raises:
         TypeError, ValueError: a setting has the wrong type or is out of range.
+
+    Example:
+        >>> model = ImplicitModel(lambda y, q: y - 0.5 * (q * y - 1))
+        >>> x = torch.tensor([0.5, 1.0])
+        >>> model(x).round(decimals=2)  # 1 / x
+        tensor([2., 1.])
+        >>> model.trajectory(x, iterations=2)
+        (tensor([0.5000, 0.5000]), tensor([0.8750, 0.7500]))
     """
 
     def __init__(

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
 
 from implicit_lib.solvers import Solution
 from implicit_lib.solvers._state import Leaves, Operator, flatten_state, unflatten_state
@@ -34,18 +35,34 @@ def reattach(
     """The solution with its value y* attached to the graph of one application G(y*).
 
     `pull(images, points)`, given the leaves of G(y*) and of y*, makes the map from the gradient of the value to the
-    gradient that enters G's graph. The leaves of y* take part in that graph if `differentiate_y`.
+    gradient that enters G's graph. The leaves of y* take part in that graph if `differentiate_y`. Where G depends on
+    nothing that requires gradients, neither does the value.
     """
     values, spec = flatten_state(solution.value, "the value of the solution")
     points = tuple(value.detach().requires_grad_(differentiate_y) for value in values)
     with torch.enable_grad():
         images = Operator(G, spec)(points)
-    if not any(image.requires_grad for image in images):
+    if not _has_sources(images, points):
         return solution
     attached = _Attach.apply(  # type: ignore[no-untyped-call]
         tuple(value.detach() for value in values), pull(images, points), *images
     )
     return replace(solution, value=unflatten_state(attached, spec))
+
+
+def _has_sources(images: Leaves, points: Leaves) -> bool:
+    """Whether the graph of the images comes from anything but the points, so that there is a gradient to have."""
+    todo = [get_gradient_edge(image).node for image in images if image.requires_grad]
+    seen = set(todo)
+    while todo:
+        node = todo.pop()
+        variable = getattr(node, "variable", None)  # of a leaf of the graph
+        if variable is not None and all(variable is not point for point in points):
+            return True
+        new = {each for each, _ in node.next_functions if each is not None} - seen
+        seen |= new
+        todo.extend(new)
+    return False
 
 
 class _Attach(torch.autograd.Function):

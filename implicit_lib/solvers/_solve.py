@@ -67,6 +67,14 @@ def solve(
         ValueError: y0 has no batch axis, an argument is out of range, or G returns another structure, shape, dtype
             or device than it was given, or changes its argument in place.
         SolveInterrupted: Ctrl-C; what was reached is its `.solution`.
+
+    Example:
+        >>> x = torch.tensor([0.1, 0.5, 1.0])
+        >>> solution = solve(lambda y: y - 0.5 * (x * y - 1), torch.zeros(3))
+        >>> [status.name for status in solution.status]
+        ['MAX_ITER', 'CONVERGED', 'CONVERGED']
+        >>> solution.extend(300).value.round(decimals=2)  # 1 / x
+        tensor([10.,  2.,  1.])
     """
     if not callable(G):
         raise TypeError(f"G must be callable, but is a {type(G).__name__}")

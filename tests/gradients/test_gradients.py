@@ -154,7 +154,15 @@ def test_states_may_be_nested_and_partly_constant(gradient: Gradient) -> None:
 @pytest.mark.parametrize("gradient", [ImplicitGradient(), JacobianFreeGradient(), UnrolledGradient()])
 def test_an_operator_without_parameters_has_no_gradient(gradient: Gradient) -> None:
     ones = torch.ones(2)
-    assert not equilibrium(gradient, lambda y: ones, torch.zeros(2)).value.requires_grad
+    for G in (lambda y: ones, lambda y: 0.5 * y + ones, lambda y: y):
+        assert not equilibrium(gradient, G, torch.zeros(2)).value.requires_grad
+
+
+@pytest.mark.parametrize("gradient", [ImplicitGradient(), JacobianFreeGradient(), UnrolledGradient()])
+def test_an_operator_that_returns_its_parameter(gradient: Gradient) -> None:
+    x = torch.ones(2, requires_grad=True)
+    value = equilibrium(gradient, lambda y: x, torch.zeros(2)).value
+    assert torch.equal(torch.autograd.grad(value.sum(), x)[0], torch.ones(2))
 
 
 @pytest.mark.parametrize("gradient", [ImplicitGradient(), JacobianFreeGradient()])
