@@ -40,7 +40,7 @@ class RichExplorer extends HTMLElement {
     const [t, ...others] = controls.map((c) => this.controls[c.name].row);
     this.status = element("p", { class: "status", role: "status" });
     this.numbers = readouts.map(() => element("dd", {}));
-    const list = element("dl", { class: "readouts" });
+    const list = element("dl", { class: "readouts", "aria-live": "polite" });
     readouts.forEach(({ label }, i) => list.append(element("div", {}, element("dt", {}, label), this.numbers[i])));
     const [first, ...rest] = panels.map(({ title: heading, alt, figure }) => {
       const canvas = element("div", { class: "plot", role: "img", "aria-label": alt });
@@ -106,9 +106,8 @@ class RichExplorer extends HTMLElement {
     await this.#walking;
     while (this.#stale) {
       this.#stale = false;
-      const settings = this.#settings;
-      const t = settings[this.description.controls[0].name];
-      const numbers = Object.fromEntries(Object.entries(settings).filter(([, value]) => typeof value === "number"));
+      const { [this.description.controls[0].name]: t, ...rest } = this.#settings;
+      const numbers = Object.fromEntries(Object.entries(rest).filter(([, value]) => typeof value === "number"));
       const trajectory = await this.#runner();
       await trajectory.adopt(numbers);
       this.last = frame(this.description, await trajectory.viewsTo(t));

@@ -1,0 +1,105 @@
+"""How long a slider takes to redraw its plot, as a share of the limit: `python -m benchmarks.interaction`.
+
+Every iteration slider of the built pages, moved to 30 values in Chromium; and the first chapter's in JupyterLab, where
+a kernel computes. The limit is 50 ms where formulas run, 100 ms where a trained model runs (measured once it is loaded)
+and 200 ms through a kernel, from the slider's event to the frame that shows the new plot.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copy
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.conftest import FLAGS as CHROMIUM_FLAGS
+from tests.lab.test_lab import CHAPTER, address, wait_until_idle
+from tests.lab.test_lab import FLAGS as LAB_FLAGS
+from tools import book
+from tools import browser as chromium
+
+MOVES = 30
+FORMULAS, MODEL, KERNEL = 50, 100, 200  # milliseconds
+
+MOVE_ON_PAGE = """async (explorer, moves) => {
+  await explorer.ready;
+  const { name, maximum } = explorer.description.controls[0];
+  const times = [];
+  for (let k = 0; k <= moves; k++) {
+    const start = performance.now();
+    await explorer.set({ [name]: (k * 37) % (maximum + 1) }); // jumps, up and down
+    await new Promise(requestAnimationFrame);
+    if (k > 0) times.push(performance.now() - start); // the first move loads the model
+  }
+  return times;
+}"""
+
+MOVE_IN_LAB = """() => new Promise((resolve) => {
+  const plot = document.querySelector(".js-plotly-plot");
+  const drawn = () => JSON.stringify(plot.calcdata.map((trace) => trace.map(({ y }) => y)));
+  const handle = document.querySelector(".widget-slider .noUi-handle");
+  const before = drawn(), start = performance.now();
+  const look = () => (drawn() !== before ? resolve(performance.now() - start) : requestAnimationFrame(look));
+  handle.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+  requestAnimationFrame(look);
+})"""
+
+
+def on_pages(browser: Browser) -> Iterator[tuple[str, list[float], int]]:
+    """Name, milliseconds and limit of every explorer of the book's notebooks."""
+    with book.server(book.build()) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        for path in sorted(Path(book.SITE, "notebooks").glob("*.html")):
+            page = browser.new_page()
+            page.goto(f"http://127.0.0.1:{running.server_port}/notebooks/{path.name}", wait_until="networkidle")
+            for explorer in page.locator("rich-explorer").all():
+                times = explorer.evaluate(MOVE_ON_PAGE, MOVES)
+                kinds = explorer.evaluate("(element) => Object.values(element.systems).map((system) => system.kind)")
+                yield f"page: {explorer.get_attribute('name')}", times, MODEL if "onnx" in kinds else FORMULAS
+            page.close()
+        running.shutdown()
+
+
+def in_lab(browser: Browser) -> tuple[str, list[float], int]:
+    """The first chapter's first figure, through a kernel."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy(CHAPTER, folder)
+        own = {"JUPYTER_CONFIG_DIR": folder, "JUPYTERLAB_WORKSPACES_DIR": folder}
+        command = [sys.executable, "-m", "jupyterlab", *LAB_FLAGS, f"--ServerApp.root_dir={folder}"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | own) as server:
+            try:
+                return "JupyterLab: staircase", move_in_lab(browser.new_page(), address(server)), KERNEL
+            finally:
+                server.terminate()
+
+
+def move_in_lab(page: Page, url: str) -> list[float]:
+    page.goto(f"{url}/lab/tree/{CHAPTER.name}")
+    wait_until_idle(page)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+    wait_until_idle(page)
+    page.wait_for_timeout(2000)
+    return [page.evaluate(MOVE_IN_LAB) for _ in range(MOVES)]
+
+
+def main() -> None:
+    print("| figure | median, ms | slowest of 30, ms | limit, ms | median / limit |\n|---|---|---|---|---|", flush=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=CHROMIUM_FLAGS)
+        for name, times, limit in [*on_pages(browser), in_lab(browser)]:
+            median = statistics.median(times)
+            print(f"| {name} | {median:.0f} | {max(times):.0f} | {limit} | {median / limit:.2f} |", flush=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
