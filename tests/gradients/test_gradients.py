@@ -60,6 +60,16 @@ def test_the_tolerance_is_relative_to_the_incoming_gradient(tol: float, scale: f
     assert torch.linalg.vector_norm(found - expected) <= 3 * tol * torch.linalg.vector_norm(expected)
 
 
+def test_the_tolerance_holds_close_to_criticality() -> None:
+    """For G = 0.99 y + x the adjoint residual is 0.99^t of the incoming gradient, and 0.01 · 0.99^t of the adjoint."""
+    x = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    gradient = ImplicitGradient(tol=1e-3, max_iter=2000)
+    y = equilibrium(gradient, lambda y: 0.99 * y + x, torch.zeros_like(x), max_iter=5000).value
+    (slope,) = torch.autograd.grad(y, x)
+    assert int(gradient.last_report.iterations) == math.ceil(math.log(1e-3) / math.log(0.99))
+    assert float(slope) == pytest.approx(100, rel=1e-3)
+
+
 def test_the_scale_of_the_loss_changes_no_iteration() -> None:
     counts = set()
     for scale in (1e-30, 1e-9, 1.0, 1e9, 1e30):
