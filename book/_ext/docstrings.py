@@ -20,6 +20,7 @@ SETTINGS = Config(napoleon_use_rtype=False)
 def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", translate)
+    app.connect("autodoc-process-signature", tidy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -27,6 +28,15 @@ def translate(app: Sphinx, what: str, name: str, obj: object, options: Any, line
     lines[:] = escape("\n".join(lines)).split("\n")
     if what not in ("attribute", "data", "property"):
         lines[:] = GoogleDocstring(lines, SETTINGS, None, what, name, obj, options).lines()
+
+
+def tidy(
+    app: Sphinx, what: str, name: str, obj: object, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """No arguments where a protocol takes none, and a default that Sphinx can parse where a dataclass makes one."""
+    if getattr(obj, "_is_protocol", False):
+        return "", None
+    return signature and signature.replace("<factory>", "..."), returns
 
 
 def escape(text: str) -> str:
