@@ -25,7 +25,21 @@ from implicit_lib.explore import (
     SymbolicSystem,
     TorchSystem,
 )
-from tests.explore.conftest import ETA, POINTS, X0, Encode, Look, X, Y, of_torch, panel, reciprocal, sliders, symbolic
+from tests.explore.conftest import (
+    ETA,
+    POINTS,
+    X0,
+    Encode,
+    Half,
+    Look,
+    X,
+    Y,
+    of_torch,
+    panel,
+    reciprocal,
+    sliders,
+    symbolic,
+)
 
 
 def test_draws_the_closed_form(explorer: Explorer) -> None:
@@ -196,3 +210,10 @@ def test_the_widget_draws_what_arrays_returns(explorer: Explorer) -> None:
     explorer.widget.controls["t"].value = 7
     np.testing.assert_array_equal(explorer.widget.figure.data[0].y, explorer.arrays(t=7)["P"]["y"]["y"])
     assert "<b>1.733 m</b>" in explorer.widget.readouts.value
+
+
+def test_a_torch_system_stays_on_its_device() -> None:
+    with torch.device("meta"):  # as strict about devices as CUDA, and here without one
+        system = torch_system(encode=Encode(), step=Half(), start=torch.zeros(5, 1))
+    state = system.step(system.start({"scale": 2.0}))
+    assert state.z.device.type == "meta"
