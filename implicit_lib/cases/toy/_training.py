@@ -1,0 +1,227 @@
+"""Training: one loop for all models, which can be stopped and resumed at any step without changing the result."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from implicit_lib.model import ImplicitModel
+
+from ._networks import slopes
+from ._recipe import INPUT_SLOPE, STATE_RANGE, STATE_SLOPE, Recipe
+from ._targets import Target, grid
+
+TRAINING_POINTS = 2_049
+
+Progress = Callable[[str], None]
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C during training. What was reached is in the checkpoint; the same command goes on from there."""
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that does not fit; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, and the seconds that it took over all runs, by the processor's clock and by the wall's."""
+
+    model: nn.Module
+    cpu_seconds: float
+    wall_seconds: float
+
+
+def training_data(target: Target) -> tuple[Tensor, Tensor]:
+    """Inputs and the target's values there, (N, 1) each, float64: an even grid of TRAINING_POINTS."""
+    x = grid(TRAINING_POINTS)
+    return x, target(x)
+
+
+def data_hash(target: Target) -> str:
+    """SHA-256 of the training data in units of 10⁻⁹, which no platform's last digit of sin changes."""
+    units = torch.cat(training_data(target)).mul(1e9).round().to(torch.int64)
+    return hashlib.sha256(units.numpy().astype("<i8").tobytes()).hexdigest()
+
+
+def train(
+    recipe: Recipe,
+    checkpoint: Path,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Progress = print,
+    every: int = 250,
+) -> Trained:
+    """Train by `recipe`, from the checkpoint if there is one.
+
+    Ctrl-C ends the step under way, writes the checkpoint and raises. An interrupted and resumed run ends with the very
+    weights of an uninterrupted one.
+
+    Args:
+        recipe: what to do.
+        checkpoint: a file, written every `every` steps and when interrupted; it is left in place.
+        device: where to compute. Batches are drawn on the CPU, so that every device sees the same ones.
+        progress: called with a line that tells the step, the loss and the time left.
+        every: steps between two checkpoints.
+
+    Raises:
+        TrainingInterrupted: Ctrl-C.
+        CheckpointError: the checkpoint is damaged, or of another recipe.
+        FloatingPointError: the loss is no longer finite.
+    """
+    run = _Run(recipe, torch.device(device))
+    if checkpoint.exists():
+        run.restore(checkpoint)
+        progress(f"{recipe.name}: resuming at step {run.step} of {recipe.steps}")
+    with _stop_on_interrupt() as stopped:
+        while run.step < recipe.steps:
+            loss = run.advance()
+            if run.step % every == 0 or run.step == recipe.steps or stopped():
+                run.save(checkpoint)
+                progress(run.tell(loss))
+            if stopped():
+                raise TrainingInterrupted(f"stopped at step {run.step}; run the same command again to go on")
+    return Trained(run.model, run.cpu_seconds, run.wall_seconds)
+
+
+class _Run:
+    """A training run: the state that a checkpoint holds, and one step."""
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        self.recipe = recipe
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.model = recipe.build().to(device)
+        self.batches = torch.Generator().manual_seed(recipe.seed)
+        x, y = training_data(Target(recipe.target))
+        self.x, self.y = x.to(device, torch.float32), y.to(device, torch.float32)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.1
+        )
+        self.step, self.cpu_seconds, self.wall_seconds = 0, 0.0, 0.0
+
+    def advance(self) -> float:
+        """One gradient step; returns the loss before it."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        size = self.recipe.batch
+        rows = torch.randint(len(self.x), (size,), generator=self.batches).to(self.x.device)
+        states = (torch.rand(size, 1, generator=self.batches) * 2 - 1).to(self.x.device) * STATE_RANGE
+        loss = _loss(self.model, self.recipe, self.x[rows], self.y[rows], states)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        value = loss.item()
+        self.cpu_seconds += time.process_time() - cpu
+        self.wall_seconds += time.perf_counter() - wall
+        if not value < float("inf"):
+            raise FloatingPointError(
+                f"{self.recipe.name}: the loss is {value} at step {self.step}; try a smaller learning_rate than "
+                f"{self.recipe.learning_rate}"
+            )
+        return value
+
+    def tell(self, loss: float) -> str:
+        left = self.wall_seconds / self.step * (self.recipe.steps - self.step)
+        return f"{self.recipe.name}: step {self.step}/{self.recipe.steps}, loss {loss:.2e}, {left:.0f} s left"
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = {
+            "recipe": dataclasses.asdict(self.recipe),
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "batches": self.batches.get_state(),
+            "progress": (self.step, self.cpu_seconds, self.wall_seconds),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(path.name + ".part")
+        torch.save(state, unfinished)
+        unfinished.replace(path)
+
+    def restore(self, path: Path) -> None:
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load raises many kinds
+            raise CheckpointError(f"the checkpoint {path} cannot be read ({error}); delete it to start again") from None
+        if state["recipe"] != dataclasses.asdict(self.recipe):
+            raise CheckpointError(f"the checkpoint {path} is of another recipe; delete it, or choose another folder")
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.batches.set_state(state["batches"])
+        self.step, self.cpu_seconds, self.wall_seconds = state["progress"]
+
+
+def _loss(model: nn.Module, recipe: Recipe, x: Tensor, wanted: Tensor, states: Tensor) -> Tensor:
+    """The mean squared error, and the penalty on slopes beyond the bounds; `states` (B, 1) are where it is checked."""
+    if recipe.model == "implicit":
+        assert isinstance(model, ImplicitModel)
+        return _equilibrium_loss(model, recipe, x, wanted, states)
+    if recipe.model == "explicit-gentle":
+        _, _, by_input = slopes(lambda y, x: model(x) + 0 * y, states, x, create_graph=True)
+        return nn.functional.mse_loss(model(x), wanted) + recipe.gentle * _excess(by_input.abs(), INPUT_SLOPE, recipe)
+    if recipe.model == "unrolled":
+        assert isinstance(model, ImplicitModel)
+        return nn.functional.mse_loss(model.trajectory(x, recipe.iterations)[-1], wanted)
+    return nn.functional.mse_loss(model(x), wanted)
+
+
+def _equilibrium_loss(model: ImplicitModel, recipe: Recipe, x: Tensor, wanted: Tensor, states: Tensor) -> Tensor:
+    """Fit the fixed point, and keep the operator gentle there and at random states.
+
+    The state is one number, so that implicit differentiation is one division, dy*/dθ = ∂_θG / (1 − ∂_yG), and the same
+    division is Newton's step from the last iterate y to the fixed point: y + (G(y, x) − y) / (1 − ∂_yG).
+    """
+    with torch.no_grad():
+        y = model.solve(x, recipe.iterations).value
+    image, by_state, by_input = slopes(model.operator, torch.cat([y, states]), torch.cat([x, x]), create_graph=True)
+    gap = (1 - by_state[: len(y)].detach()).clamp(min=1 - STATE_SLOPE)
+    fit = nn.functional.mse_loss(y + (image[: len(y)] - y) / gap, wanted)
+    too_steep = _excess(by_input.abs(), INPUT_SLOPE, recipe)
+    # 1 − ∂_yG is what convergence and slope depend on: excess is measured in units of its bound.
+    below = ((-by_state).relu() / (1 - STATE_SLOPE)).square().mean()
+    floor = (1 - STATE_SLOPE) * (1 + recipe.margin)
+    above = ((floor - (1 - by_state)).relu() / floor).square().mean()
+    return fit + recipe.gentle * (too_steep + below + above)
+
+
+def _excess(size: Tensor, bound: float, recipe: Recipe) -> Tensor:
+    inside = bound * (1 - recipe.margin)
+    return ((size - inside).relu() / inside).square().mean()
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """While open, Ctrl-C only takes note, so that no step is cut in two; a second Ctrl-C acts as usual."""
+    noted = False
+
+    def note(number: int, frame: Any) -> None:
+        nonlocal noted
+        noted = True
+        signal.signal(signal.SIGINT, before)
+
+    try:
+        before = signal.signal(signal.SIGINT, note)
+    except ValueError:  # not the main thread: there Ctrl-C does not arrive
+        yield lambda: False
+        return
+    try:
+        yield lambda: noted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,123 @@
+"""Trained models on disk: weights as safetensors, and a model card beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ._evaluation import evaluate
+from ._networks import flops_per_pass, parameter_count
+from ._recipe import ModelName, Recipe
+from ._targets import Target
+from ._training import Progress, Trained, data_hash, train
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""The models that ship."""
+
+CARD_ITERATIONS = (1, 5, 15, 25, 50, 200)
+
+
+class WeightsError(RuntimeError):
+    """Weights or a card that cannot be read; the message says which file and how to make it again."""
+
+
+def write_model(recipe: Recipe, trained: Trained, folder: Path) -> dict[str, Any]:
+    """Write NAME.safetensors and its card NAME.json into the folder, the card last; returns the card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {key: value.detach().cpu().contiguous() for key, value in trained.model.state_dict().items()}
+    save_file(state, folder / f"{recipe.name}.safetensors")
+    card = {
+        "recipe": dataclasses.asdict(recipe),
+        "data": {"sha256": data_hash(Target(recipe.target)), "source": "F_K on an even grid, see _targets.py"},
+        "parameters": parameter_count(trained.model),
+        "flops_per_pass": flops_per_pass(trained.model),
+        "metrics": metrics(trained.model, recipe),
+        "cpu_seconds": round(trained.cpu_seconds, 1),
+        "wall_seconds": round(trained.wall_seconds, 1),
+        "device": str(next(trained.model.parameters()).device),
+        "torch": torch.__version__,
+    }
+    (folder / f"{recipe.name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return card
+
+
+def metrics(model: nn.Module, recipe: Recipe) -> dict[str, dict[str, float]]:
+    """For t in CARD_ITERATIONS (1 only, without a state): rms error, maximum error and L_t, to five digits."""
+    found = evaluate(model, Target(recipe.target), iterations=max(CARD_ITERATIONS))
+    return {
+        str(t): {name: float(f"{getattr(found, name)[t - 1].item():.4e}") for name in ("rms", "maximum", "lipschitz")}
+        for t in CARD_ITERATIONS
+        if t <= len(found.rms)
+    }
+
+
+def read_card(model: ModelName, target: int, *, folder: Path = WEIGHTS) -> dict[str, Any]:
+    """The card of a trained model.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    path = folder / f"{model}-{target}.json"
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        Recipe(**card["recipe"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, model, target, error) from None
+    return card
+
+
+def load(model: ModelName, target: int, *, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> nn.Module:
+    """A trained model in evaluation mode: an `ImplicitModel` for "implicit" and "unrolled", else a network x ↦ f(x).
+
+    Args:
+        model: its name; see `MODELS`.
+        target: the Lipschitz constant K of the target.
+        folder: where it lies.
+        device: where it goes.
+
+    Raises:
+        WeightsError: its card or its weights are missing or damaged.
+    """
+    recipe = Recipe(**read_card(model, target, folder=folder)["recipe"])
+    path = folder / f"{recipe.name}.safetensors"
+    module = recipe.build()
+    try:
+        module.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise _unreadable(path, model, target, error) from None
+    return module.to(device).eval()
+
+
+def _unreadable(path: Path, model: ModelName, target: int, error: Exception) -> WeightsError:
+    reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({type(error).__name__})"
+    return WeightsError(
+        f"{path} {reason}. Install the library again, or train the model: "
+        f"python -m implicit_lib.cases.toy train --target {target} --model {model} --output {path.parent}"
+    )
+
+
+def train_and_write(
+    recipe: Recipe, folder: Path, *, device: torch.device | str = "cpu", progress: Progress = print
+) -> dict[str, Any]:
+    """Train by `recipe` into the folder unless that has been done, resuming what was interrupted; returns the card.
+
+    Raises:
+        TrainingInterrupted, CheckpointError, FloatingPointError: as `train` does.
+        WeightsError: the folder holds a card of that name that is damaged.
+    """
+    if (folder / f"{recipe.name}.json").exists():
+        card = read_card(recipe.model, recipe.target, folder=folder)
+        if card["recipe"] == dataclasses.asdict(recipe):
+            return card
+    checkpoint = folder / f"{recipe.name}.checkpoint"
+    trained = train(recipe, checkpoint, device=device, progress=progress)
+    card = write_model(recipe, trained, folder)
+    checkpoint.unlink()
+    return card
