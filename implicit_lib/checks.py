@@ -81,7 +81,7 @@ def check(
     elif within:
         passed, relation = bool(abs(value - equals) <= within), f" = {equals:g} ± {within:g}"
     else:
-        passed, relation = bool(value == equals), f" = {equals}"
+        passed, relation = bool(value == equals), f" = {'∞' if str(equals) in ('oo', 'inf') else equals}"
     shown = f" = {value:{show}}{',' if equals is not None else ''}" if show else ""
     basis = f"not refuted in {samples} samples" if evidence == "sampled" else evidence
     if not passed:
