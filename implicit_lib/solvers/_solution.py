@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from implicit_lib.solvers._state import statistics_dtype
+
 Y = TypeVar("Y")
 
 
@@ -71,7 +73,8 @@ class Report:
         The rows of a finished sample go on with the residual of its value.
         """
         if not self.rows:
-            return torch.empty((0, len(self.iterations)), dtype=torch.float64, device=self.iterations.device)
+            device = self.iterations.device
+            return torch.empty((0, len(self.iterations)), dtype=statistics_dtype(device), device=device)
         return torch.stack(self.rows)
 
     @property

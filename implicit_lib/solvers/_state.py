@@ -95,13 +95,15 @@ def _version(leaf: Tensor) -> int:
 
 
 def norms(leaves: Leaves) -> Tensor:
-    """Euclidean norm of every sample over all leaves, shape (B,), accumulated in float64 so that no dtype overflows.
-
-    (In float32 on devices that have no float64.)
-    """
-    dtype = torch.float32 if leaves[0].device.type == "mps" else torch.float64
+    """Euclidean norm of every sample over all leaves, shape (B,), accumulated in float64 so that no dtype overflows."""
+    dtype = statistics_dtype(leaves[0].device)
     each = [_norm(leaf.detach().unsqueeze(-1), dtype) for leaf in leaves]
     return each[0] if len(each) == 1 else _norm(torch.stack(each, dim=1), dtype)
+
+
+def statistics_dtype(device: torch.device) -> torch.dtype:
+    """float64, but float32 on the one kind of device that has none."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _norm(rows: Tensor, dtype: torch.dtype) -> Tensor:
