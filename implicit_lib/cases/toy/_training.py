@@ -87,10 +87,11 @@ def train(
     with _stop_on_interrupt() as stopped:
         while run.step < recipe.steps:
             loss = run.advance()
-            if run.step % every == 0 or run.step == recipe.steps or stopped():
+            stop = stopped()
+            if run.step % every == 0 or run.step == recipe.steps or stop:
                 run.save(checkpoint)
                 progress(run.tell(loss))
-            if stopped():
+            if stop:
                 raise TrainingInterrupted(f"stopped at step {run.step}; run the same command again to go on")
     return Trained(run.model, run.cpu_seconds, run.wall_seconds)
 
@@ -188,8 +189,10 @@ def _equilibrium_loss(model: ImplicitModel, recipe: Recipe, x: Tensor, wanted: T
     The state is one number, so that implicit differentiation is one division, dy*/dθ = ∂_θG / (1 − ∂_yG), and the same
     division is Newton's step from the last iterate y to the fixed point: y + (G(y, x) − y) / (1 − ∂_yG).
     """
+    y = torch.zeros_like(x)
     with torch.no_grad():
-        y = model.solve(x, recipe.iterations).value
+        for _ in range(recipe.iterations):
+            y = model.operator(y, x)
     image, by_state, by_input = slopes(model.operator, torch.cat([y, states]), torch.cat([x, x]), create_graph=True)
     gap = (1 - by_state[: len(y)].detach()).clamp(min=1 - STATE_SLOPE)
     fit = nn.functional.mse_loss(y + (image[: len(y)] - y) / gap, wanted)
