@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Response, Route, 
 
 from tools import book
 from tools import browser as chromium
+
+# Workers and kernels share the cores; a pool of threads in each of them would only get in the others' way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
 

@@ -1,8 +1,8 @@
 """Read the library's docstrings for the API page.
 
-They are plain text with code in single backticks and Google sections (Args, Returns, Raises). So |x|, y* and the like are
-no markup, and sections become fields. Sphinx's own napoleon extension would also take the first words of a property's
-docstring, up to a colon, for its type; the library writes types as annotations.
+They are plain text with code in single backticks, examples, and Google sections (Args, Returns, Raises). So |x|, y* and
+the like are no markup, and sections become fields. Sphinx's own napoleon extension would also take the first words of a
+property's docstring, up to a colon, for its type; the library writes types as annotations.
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ def tidy(
 
 
 def escape(text: str) -> str:
-    """The text with the characters that start markup escaped, outside of code."""
-    parts = text.split("`")
+    """The text with the characters that start markup escaped, outside of code and examples."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(part if part.lstrip().startswith(">>>") else escape_prose(part) for part in paragraphs)
+
+
+def escape_prose(paragraph: str) -> str:
+    parts = paragraph.split("`")
     parts[::2] = [re.sub(r"[|*]", r"\\\g<0>", part) for part in parts[::2]]
     return "`".join(parts)
