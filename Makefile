@@ -19,7 +19,7 @@ site: environment
 	@.venv/bin/python -m tools.book build
 
 lab: environment
-	@.venv/bin/python -m jupyterlab notebooks
+	@.venv/bin/python -m jupyterlab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # Two workers: most of the time goes into kernels and browsers, one file's tests share them.
 test: environment
