@@ -85,6 +85,7 @@ def blank(
 ) -> Iterator[Visit]:
     """An empty page in a fresh context; `theme` is what the reader's system prefers."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, has_touch=touch)
+    context.set_default_timeout(60_000)  # two workers on two busy cores are slow
     visited = Visit(context.new_page())
     visited.watch()
     yield visited
