@@ -5,11 +5,14 @@ The file keeps to the syntax of old Python 3 releases, because its first job is 
 """
 
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
+import urllib.request
+import venv
 from pathlib import Path
 
 from tools.console import fail, step
@@ -21,6 +24,11 @@ PYTHON = VENV / "bin" / "python"
 LOG = VENV / "install.log"
 REQUIREMENTS = ROOT / "requirements.txt"
 LOCK = ROOT / "package-lock.json"
+PIP_WHEEL = (
+    "https://files.pythonhosted.org/packages/07/25/ee8c38ae72d66b844ce8eb9711ba905dba21ca1a8a0c960057c41cd23337/"
+    "pip-26.3-py3-none-any.whl"
+)
+PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NO_NETWORK = re.compile(
     r"Failed to establish|Network is unreachable|name resolution|ProxyError|timed out|Connection refused"
@@ -59,19 +67,31 @@ def create_venv():
     """Create `.venv`, or create it again when its Python no longer starts."""
     if VENV.exists() and succeeds([PYTHON, "-c", "import pip"]):
         return
-    try:
-        import ensurepip  # noqa: F401 (Debian and Ubuntu leave it out of python3; without it a venv has no pip)
-        import venv
-    except ImportError:
-        fail(
-            f"this Python cannot create virtual environments. As root: apt-get install python{version()}-venv, "
-            "then run the command again"
-        )
-    with step("Creating .venv with " + sys.executable):
+    complete = importlib.util.find_spec("ensurepip") is not None
+    with step(f"Creating .venv with {sys.executable}"):
         try:
-            venv.create(str(VENV), with_pip=True, clear=True, symlinks=True)
+            venv.create(str(VENV), with_pip=complete, clear=True, symlinks=True)
         except (OSError, subprocess.CalledProcessError) as error:
             fail(f"cannot create {VENV}: {error}")
+        if not complete:
+            fetch_pip()
+
+
+def fetch_pip():
+    """Put pip into the environment from its own wheel: Debian and Ubuntu leave ensurepip out of their Python."""
+    wheel = VENV / PIP_WHEEL.rpartition("/")[2]
+    try:
+        with urllib.request.urlopen(PIP_WHEEL, timeout=60) as answer:
+            wheel.write_bytes(answer.read())
+    except OSError:
+        fail(
+            "no network: pip could not be downloaded. Connect and run the command again, or, as root: "
+            f"apt-get install python{version()}-venv"
+        )
+    if digest(wheel) != PIP_SHA256:
+        fail(f"{PIP_WHEEL} is not the file that was expected. Run the command again on another network")
+    if not succeeds([PYTHON, wheel / "pip", "install", "--no-index", wheel]):
+        fail(f"pip could not be installed. As root: apt-get install python{version()}-venv, then run the command again")
 
 
 def install_packages():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import shutil
 import sys
@@ -69,17 +68,26 @@ def test_a_newer_python_beside_it_is_used(monkeypatch: pytest.MonkeyPatch) -> No
     assert started == [("/somewhere/python3.12", ["/somewhere/python3.12", "-m", "tools.environment"])]
 
 
-def test_a_python_without_venv_says_which_package_has_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
+@pytest.fixture
+def no_ensurepip(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python as Debian ships it, and no environment yet."""
+    (place / ".venv").rmdir()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(environment, "PYTHON", place / ".venv" / "bin" / "python")
 
-    def without_ensurepip(name: str, *rest: Any) -> Any:
-        if name == "ensurepip":
-            raise ImportError(name)
-        return real(name, *rest)
 
-    shutil.rmtree(place / ".venv")
-    monkeypatch.setattr(builtins, "__import__", without_ensurepip)
-    assert "apt-get install python3." in failure(environment.create_venv)
+@pytest.mark.usefixtures("no_ensurepip")
+def test_without_ensurepip_and_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "PIP_WHEEL", NOWHERE + "pip.whl")
+    message = failure(environment.create_venv)
+    assert "no network" in message and "apt-get install python3." in message
+
+
+@pytest.mark.usefixtures("no_ensurepip")
+def test_a_pip_that_is_not_the_expected_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "pip.whl").write_bytes(b"something else")
+    monkeypatch.setattr(environment, "PIP_WHEEL", (place / "pip.whl").as_uri())
+    assert "not the file that was expected" in failure(environment.create_venv)
 
 
 def test_no_network_for_pip(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
