@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 
+from ._certificate import certify
+from ._networks import Operator
 from ._recipe import LEARNING_RATES, MODELS, TARGETS, ModelName, Recipe, recipe
 from ._training import Progress
-from ._weights import WEIGHTS, WeightsError, train_and_write
+from ._weights import WEIGHTS, WeightsError, load, train_and_write
 
 RESULTS = WEIGHTS / "comparison.json"
 
@@ -28,36 +30,52 @@ def compare(folder: Path, *, device: torch.device | str = "cpu", progress: Progr
     The weights of the first seed, which are those that ship, lie in `folder/seed1`.
     """
 
-    def rms(chosen: Recipe, below: str) -> float:
+    def metrics(chosen: Recipe, below: str) -> dict[str, dict[str, float]]:
         card = train_and_write(chosen, folder / below, device=device, progress=progress)
-        last = max(card["metrics"], key=int) if chosen.model == "implicit" else str(chosen.iterations)
-        return float(card["metrics"][last]["rms"])
+        found: dict[str, dict[str, float]] = card["metrics"]
+        return found
 
     tuning = {
         model: {
-            f"{rate:g}": rms(
+            f"{rate:g}": metrics(
                 dataclasses.replace(recipe("small", model, HARDEST), learning_rate=rate, seed=TUNING_SEED),
                 f"tuning/{rate:g}",
-            )
+            )[final(model)]["rms"]
             for rate in LEARNING_RATES
         }
         for model in MODELS
     }
-    seeds = {
+    runs = {
         f"{model}-{target}": [
-            rms(dataclasses.replace(recipe("small", model, target), seed=seed), f"seed{seed}") for seed in SEEDS
+            metrics(dataclasses.replace(recipe("small", model, target), seed=seed), f"seed{seed}") for seed in SEEDS
         ]
         for model in MODELS
         for target in targets(model)
     }
-    results = {
-        "what": f"rms error at the end of the climb; tuned on seed {TUNING_SEED} at K = {HARDEST}, seeds {list(SEEDS)}",
-        "tuning": tuning,
-        "rms": seeds,
+    certified = {
+        f"implicit-{target}": [_is_certified(target, folder / f"seed{seed}") for seed in SEEDS] for target in TARGETS
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    results = {
+        "what": "rms error at the end of the climb, L_1, and whether certified, for each seed; "
+        f"tuned at K = {HARDEST} on seed {TUNING_SEED}, then run with seeds {', '.join(map(str, SEEDS))}",
+        "tuning": tuning,
+        "rms": {name: [found[final(name)]["rms"] for found in seeds] for name, seeds in runs.items()},
+        "first_slope": {name: [found["1"]["lipschitz"] for found in seeds] for name, seeds in runs.items()},
+        "certified": certified,
+    }
     (folder / RESULTS.name).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return results
+
+
+def _is_certified(target: int, folder: Path) -> bool:
+    operator = load("implicit", target, folder=folder).get_submodule("operator")
+    assert isinstance(operator, Operator)
+    return certify(operator).holds
+
+
+def final(name: str) -> str:
+    """The iteration at which a model is judged, as a card writes it: settled, trained for, or the only one."""
+    return {"implicit": "200", "unrolled": "5"}.get(name.split("-")[0], "1")
 
 
 def targets(model: ModelName) -> tuple[int, ...]:

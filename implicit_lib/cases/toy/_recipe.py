@@ -91,16 +91,16 @@ class _Model:
     gentle: float = 0.0
 
 
-LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
+LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 _MODELS: dict[ModelName, _Model] = {
     "implicit": _Model(learning_rate=1e-2, iterations=20, gentle=10.0),
-    "unrolled": _Model(learning_rate=1e-2, iterations=5),
+    "unrolled": _Model(learning_rate=3e-2, iterations=5),
     "explicit": _Model(learning_rate=3e-2),
-    "explicit-long": _Model(learning_rate=1e-2, longer=4),
+    "explicit-long": _Model(learning_rate=3e-2, longer=4),
     "explicit-large": _Model(learning_rate=1e-2, wider=4),
-    "explicit-deep": _Model(learning_rate=3e-3, blocks=8),
-    "explicit-gentle": _Model(learning_rate=1e-2, gentle=10.0),
+    "explicit-deep": _Model(learning_rate=1e-2, blocks=8),
+    "explicit-gentle": _Model(learning_rate=3e-2, gentle=10.0),
 }
 MODELS: tuple[ModelName, ...] = tuple(_MODELS)
 

@@ -98,19 +98,20 @@ class _View(nn.Module):
     def forward(self, z: Tensor, previous: Tensor, x: Tensor, images: Tensor) -> dict[str, Tensor]:
         y, at_probe, before = z[:-1, 0], z[-1, 0], previous[-1, 0]
         errors = (y - self.target).abs()
+        nothing = 0 * at_probe  # an exported graph gives out what it computes, not what it stores
         return {
-            "x": self.x,
+            "x": self.x + nothing,
             "y": y,
-            "F": self.target,
-            "s": self.states,
+            "F": self.target + nothing,
+            "s": self.states + nothing,
             "G(s, x0)": images,
             "x0": x[-1, 0],
             "y(x0)": at_probe,
             "y(x0) before": before,
             "change at x0": (at_probe - before).abs(),
             "∂G/∂y at x0": self.operator.state_slope(z[-1:], x[-1:])[0, 0],
-            "lipschitz": (y[1:] - y[:-1]).abs().amax() / self.spacing,
+            "lipschitz": (y[1:] - y[:-1]).abs().max() / self.spacing,
             "rms": errors.square().mean().sqrt(),
-            "maximum": errors.amax(),
-            **self.constants,
+            "maximum": errors.max(),
+            **{name: value + nothing for name, value in self.constants.items()},
         }
