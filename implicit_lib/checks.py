@@ -5,6 +5,7 @@ A verdict says what kind of evidence it rests on. Sampling can refute and cannot
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any, Literal
@@ -61,27 +62,23 @@ def check(
         ValueError: if the check is not well posed.
     """
     bounds = [b for b in (at_most, at_least, equals) if b is not None]
-    if len(bounds) > 1 or (not bounds and str(value) not in ("True", "False")):
+    truth = not isinstance(value, str) and str(value) in ("True", "False")
+    if len(bounds) > 1 or (not bounds and not truth):
         raise ValueError(
             f"Check '{name}' needs a truth value, or a value with one of at_most, at_least and equals; "
             f"got {value!r} with {len(bounds)} of them."
         )
+    if within and (equals is None or not math.isfinite(within)):
+        raise ValueError(f"Check '{name}': within= is a finite distance from equals=; got {within} and {equals}.")
+    if show and not bounds:
+        raise ValueError(f"Check '{name}': a truth value has no digits to show.")
     if claim is not None and claim not in CLAIMS:
         raise ValueError(f"Check '{name}': unknown claim {claim!r}; known are {', '.join(CLAIMS)}.")
     if claim is not None and not falsified_by:
         raise ValueError(f"Check '{name}' carries the claim '{claim}': say in falsified_by what would refute it.")
     if (evidence == "sampled") != (samples is not None):
         raise ValueError(f"Check '{name}': samples= goes with evidence='sampled', and with nothing else.")
-    if at_most is not None:
-        passed, relation = bool(value <= at_most), f" ≤ {at_most:g}"
-    elif at_least is not None:
-        passed, relation = bool(value >= at_least), f" ≥ {at_least:g}"
-    elif equals is None:
-        passed, relation = bool(value), ""
-    elif within:
-        passed, relation = bool(abs(value - equals) <= within), f" = {equals:g} ± {within:g}"
-    else:
-        passed, relation = bool(value == equals), f" = {'∞' if str(equals) in ('oo', 'inf') else equals}"
+    passed, relation = _compare(value, at_most, at_least, equals, within)
     shown = f" = {value:{show}}{',' if equals is not None else ''}" if show else ""
     basis = f"not refuted in {samples} samples" if evidence == "sampled" else evidence
     if not passed:
@@ -91,6 +88,19 @@ def check(
     statement = f"{of}{shown}{relation} [{basis}]"
     record = {"name": name, "statement": statement, "evidence": basis, "claim": claim, "falsified_by": falsified_by}
     _show(f"PASS {name}: {statement}", record)
+
+
+def _compare(value: Any, at_most: float | None, at_least: float | None, equals: Any, within: float) -> tuple[bool, str]:
+    """Whether the comparison holds, and how to write it. NaN holds nowhere, and an infinity is not a measurement."""
+    if at_most is not None:
+        return bool(-math.inf < value <= at_most), f" ≤ {at_most}"
+    if at_least is not None:
+        return bool(at_least <= value < math.inf), f" ≥ {at_least}"
+    if equals is None:
+        return bool(value), ""
+    if within:
+        return bool(abs(value - equals) <= within), f" = {equals} ± {within}"
+    return bool(value == equals) and str(value) != "nan", f" = {'∞' if str(equals) in ('oo', 'inf') else equals}"
 
 
 def attempt(name: str, answer: Any, verify: Callable[[Any], bool]) -> None:

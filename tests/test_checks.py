@@ -46,6 +46,9 @@ def test_passes_with_a_stable_line(
         (0.32, {"equals": 0.3, "within": 0.01}),
         (False, {}),
         (sympy.Symbol("x"), {"equals": 0}),
+        (float("-inf"), {"at_most": 1}),
+        (float("inf"), {"at_least": 1}),
+        (sympy.nan, {"equals": sympy.nan}),
     ],
 )
 def test_fails_and_says_the_value(value: Any, bound: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,6 +62,9 @@ def test_fails_and_says_the_value(value: Any, bound: dict[str, Any], capsys: pyt
     [
         ({"at_most": 1, "at_least": 0}, "with 2 of them"),
         ({}, "needs a truth value"),
+        ({"within": 0.1}, "needs a truth value"),
+        ({"at_most": 1, "within": 0.1}, "within= is a finite distance"),
+        ({"equals": 1, "within": float("inf")}, "within= is a finite distance"),
         ({"at_most": 1, "claim": "flat-earth"}, "unknown claim 'flat-earth'"),
         ({"at_most": 1, "claim": "growth"}, "falsified_by"),
         ({"at_most": 1, "evidence": "sampled"}, "samples="),
@@ -68,6 +74,17 @@ def test_fails_and_says_the_value(value: Any, bound: dict[str, Any], capsys: pyt
 def test_refuses_a_check_that_is_not_well_posed(arguments: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         check("n", 0.5, of="q", **arguments)
+
+
+@pytest.mark.parametrize("value", ["True", "False", None, 1])
+def test_refuses_what_only_looks_like_a_truth_value(value: Any) -> None:
+    with pytest.raises(ValueError, match="needs a truth value"):
+        check("n", value, of="q")
+
+
+def test_a_truth_value_has_no_digits() -> None:
+    with pytest.raises(ValueError, match="no digits to show"):
+        check("n", True, of="q", show=".2f")
 
 
 @pytest.mark.parametrize(

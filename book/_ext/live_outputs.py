@@ -104,6 +104,7 @@ def store(env: BuildEnvironment, name: str) -> dict[str, Any]:
 
 def collect(app: Sphinx, document: nodes.document) -> None:
     docname = app.env.docname
+    refuse_duplicates(app, document)
     store(app.env, "live_explorers")[docname] = {
         node["name"]: {"title": node["title"], "src": node["src"]}
         for node in document.findall(explorer_figure)
@@ -112,6 +113,21 @@ def collect(app: Sphinx, document: nodes.document) -> None:
     store(app.env, "live_checks")[docname] = [(node["record"], node["ids"][0]) for node in document.findall(verdict)]
     borrowed = any(not node["src"] for node in document.findall(explorer_figure)) or any(document.findall(ledger))
     store(app.env, "live_borrowers")[docname] = borrowed
+
+
+def refuse_duplicates(app: Sphinx, document: nodes.document) -> None:
+    """Two explorers of one name would overwrite each other's files; two checks, share an anchor."""
+    elsewhere = [
+        name for doc, figures in store(app.env, "live_explorers").items() if doc != app.env.docname for name in figures
+    ]
+    explorers = [node["name"] for node in document.findall(explorer_figure) if node["src"]]
+    for kind, names in (
+        ("explorers", elsewhere + explorers),
+        ("checks", [node["ids"][0] for node in document.findall(verdict)]),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ExtensionError(f"{app.env.docname}: two {kind} share a name: {', '.join(twice)}.")
 
 
 def purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
@@ -140,7 +156,7 @@ def resolve(app: Sphinx, document: nodes.document, docname: str) -> None:
 def ledger_table(app: Sphinx, docname: str) -> nodes.Element:
     """One row a claim: its statement, the paper's figure, what the book found and where, what would falsify it."""
     checks: dict[str, list[tuple[dict[str, Any], str, str]]] = {}
-    for chapter, records in store(app.env, "live_checks").items():
+    for chapter, records in sorted(store(app.env, "live_checks").items()):
         for record, anchor in records:
             if record["claim"]:
                 checks.setdefault(record["claim"], []).append((record, chapter, anchor))

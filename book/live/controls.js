@@ -1,6 +1,6 @@
 // Native controls: they take the keyboard, a finger and a screen reader as they are.
 
-/** A number as Python's format specs '.3g', '.2f', '.1e', 'd' print it. */
+/** A number, to as many digits as Python's format specs '.3g', '.2f' and '.1e' give it; otherwise a whole number. */
 export function format(value, spec) {
   if (value === null || !Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? "−∞" : "undefined";
   const digits = Number(spec[1]);

@@ -11,7 +11,10 @@ class RichExplorer extends HTMLElement {
 
   connectedCallback() {
     /** Resolves when the first frame is drawn. */
-    this.ready ??= this.#open().catch((error) => this.#say(`This figure could not start: ${error.message}`));
+    this.ready ??= this.#open().catch((error) => this.#fail("could not start", error));
+    this.ready.then(() => {
+      if (this.isConnected && this.plots) this.observer = onThemeChange(() => this.#draw("draw"));
+    });
   }
 
   disconnectedCallback() {
@@ -26,7 +29,6 @@ class RichExplorer extends HTMLElement {
     this.#build();
     this.last = description.first;
     await this.#draw("draw");
-    this.observer = onThemeChange(() => this.#draw("draw"));
   }
 
   #build() {
@@ -40,8 +42,11 @@ class RichExplorer extends HTMLElement {
     const [t, ...others] = controls.map((c) => this.controls[c.name].row);
     this.status = element("p", { class: "status", role: "status" });
     this.numbers = readouts.map(() => element("dd", {}));
-    const list = element("dl", { class: "readouts", "aria-live": "polite" });
-    readouts.forEach(({ label }, i) => list.append(element("div", {}, element("dt", {}, label), this.numbers[i])));
+    const list = element("dl", { class: "readouts" });
+    readouts.forEach(({ label }, i) => {
+      const spoken = { "aria-live": "polite", "aria-atomic": "true" }; // the number with its name
+      list.append(element("div", spoken, element("dt", {}, label), this.numbers[i]));
+    });
     const [first, ...rest] = panels.map(({ title: heading, alt, figure }) => {
       const canvas = element("div", { class: "plot", role: "img", "aria-label": alt });
       this.plots.push(new Plot(canvas, figure, dark));
@@ -60,12 +65,16 @@ class RichExplorer extends HTMLElement {
     );
     // The first touch of any control fetches what the figure needs to run; until then its first frame stands.
     for (const touch of ["pointerdown", "focusin"])
-      this.addEventListener(touch, () => this.#runner().catch(() => {}), { once: true });
+      this.addEventListener(touch, () => this.#runner().catch((error) => this.#fail("could not load", error)));
   }
 
   #say(text) {
     if (this.status) this.status.textContent = text;
     else this.replaceChildren(element("p", { role: "alert" }, text));
+  }
+
+  #fail(what, error) {
+    this.#say(`This figure ${what}: ${error.message}. Reload the page to try again.`);
   }
 
   get #settings() {
@@ -78,7 +87,7 @@ class RichExplorer extends HTMLElement {
     const key = chosenBy === null ? "" : this.controls[chosenBy].get();
     if (!this.#trajectories.has(key)) {
       const loading = this.#load(this.systems[key]).then((runner) => new Trajectory(runner));
-      loading.catch(() => this.#trajectories.delete(key)); // the next touch tries again
+      loading.catch(() => this.#trajectories.delete(key)); // the next move tries again
       this.#trajectories.set(key, loading);
     }
     return this.#trajectories.get(key);
@@ -97,7 +106,7 @@ class RichExplorer extends HTMLElement {
   #update() {
     this.#stale = true;
     this.#running ??= this.#run()
-      .catch((error) => this.#say(`This figure stopped: ${error.message}`))
+      .catch((error) => this.#fail("stopped", error))
       .finally(() => (this.#running = null));
     return this.#running;
   }
@@ -109,9 +118,11 @@ class RichExplorer extends HTMLElement {
       const { [this.description.controls[0].name]: t, ...rest } = this.#settings;
       const numbers = Object.fromEntries(Object.entries(rest).filter(([, value]) => typeof value === "number"));
       const trajectory = await this.#runner();
+      if (this.#stale) continue; // the reader moved on while the model loaded
       await trajectory.adopt(numbers);
       this.last = frame(this.description, await trajectory.viewsTo(t));
       await this.#draw("update");
+      this.#say(""); // whatever failed before works now
     }
     setTimeout(() => (this.#walking = this.#walkAhead().catch(() => {}))); // a move will report what failed
   }
@@ -143,7 +154,11 @@ class RichExplorer extends HTMLElement {
       const fits = control && (control.kind === "choice" ? control.options.includes(value) : value >= control.minimum && value <= control.maximum);
       if (!fits) throw new RangeError(`control '${name}' does not take ${value}`);
     }
-    for (const [name, value] of Object.entries(values)) this.controls[name].set(value);
+    for (const [name, value] of Object.entries(values)) {
+      this.controls[name].set(value);
+      const stands = this.controls[name].get();
+      if (stands !== value && !(Math.abs(stands - value) < 1e-9)) throw new RangeError(`control '${name}' has no step at ${value}`);
+    }
     await this.#update();
   }
 
@@ -151,6 +166,12 @@ class RichExplorer extends HTMLElement {
   async arrays() {
     await this.ready;
     return this.last.arrays;
+  }
+
+  /** The numbers beside the plots, by the name of the view's entry. */
+  async readouts() {
+    await this.ready;
+    return this.last.readouts;
   }
 }
 

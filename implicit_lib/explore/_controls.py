@@ -69,7 +69,13 @@ class Slider:
                 f"Slider '{self.name}' needs minimum < maximum and 0 < step ≤ maximum − minimum; "
                 f"got minimum {self.minimum}, maximum {self.maximum}, step {self.step}."
             )
-        self.validate(self.value)
+        for what, number in (("maximum", self.maximum), ("value", self.validate(self.value))):
+            steps = (number - self.minimum) / self.step
+            if abs(steps - round(steps)) > 1e-9:
+                raise ControlError(
+                    f"Slider '{self.name}': its {what} {number} must be the minimum {self.minimum} plus whole steps of "
+                    f"{self.step}, or the slider cannot stand there."
+                )
 
     def validate(self, value: Any) -> float:
         """Return `value` as a float, or raise `ControlError`."""

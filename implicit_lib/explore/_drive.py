@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from implicit_lib.checks import check
 
+from ._controls import Choice
+from ._panels import History
 from ._widget import ExplorerWidget
 
 if TYPE_CHECKING:
@@ -14,22 +16,22 @@ if TYPE_CHECKING:
 
 
 def drive(explorer: Explorer) -> None:
-    """Move every control over its sweep, under every choice; one that never changes what is shown is dead.
+    """Move every control over its sweep, under every choice; one that does not change what is shown is dead.
 
     The others stand at their defaults meanwhile, but t at a third of its range: at t = 0 nothing has been iterated yet.
-    The widget is one of its own: sliders on a reader's screen answer each move with a rounded value, long after.
+    What is shown counts to five digits: a change in the last bit moves nothing. Every option of a choice has to show
+    something of its own. The widget is made for this: sliders on a reader's screen answer each move with a rounded
+    value, long after.
     """
     widget, t = ExplorerWidget(explorer), explorer.iterations
     home = explorer.settings(**{t.name: max(1, t.maximum // 3)})
     dead, settings = [], 0
     for name, control in explorer.controls.items():
-        alive = False
         for choice in _choices(explorer, name):
-            pictures = [_picture(widget, {**home, **choice, name: value}) for value in control.sweep()]
-            alive = alive or len(set(pictures)) > 1
+            pictures = [_picture(explorer, widget, {**home, **choice, name: value}) for value in control.sweep()]
+            if len(set(pictures)) < (len(pictures) if isinstance(control, Choice) else 2):
+                dead.append(" under ".join([name, *choice.values()]))
             settings += len(pictures)
-        if not alive:
-            dead.append(name)
     check(
         f"every control of '{explorer.name}' moves its figure",
         len(dead),
@@ -46,9 +48,18 @@ def _choices(explorer: Explorer, name: str) -> list[dict[str, Any]]:
     return [{explorer.chosen_by: option} for option in explorer.controls[explorer.chosen_by].sweep()]
 
 
-def _picture(widget: ExplorerWidget, settings: Mapping[str, Any]) -> int:
-    """Set the controls, and return a fingerprint of everything that the reader then sees."""
+def _picture(explorer: Explorer, widget: ExplorerWidget, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Set the controls, and return what the reader then sees.
+
+    Of a history only its last value, and not the count t: an operator that stands still would seem to move with them.
+    """
     for name, value in settings.items():
         widget.controls[name].value = value
-    arrays = (values for trace in widget.figure.data for values in (trace.x, trace.y))
-    return hash((widget.readouts.value, *(bytes(memoryview(v)) if hasattr(v, "dtype") else v for v in arrays)))
+    picture, traces = [str(widget.readouts.value)], iter(widget.figure.data)
+    for panel in explorer.panels:
+        for drawn, trace in zip(panel.figure.data, traces, strict=False):
+            for axis, reference in panel.bind.get(drawn.name, {}).items():
+                if reference.name != "t":
+                    values = trace[axis][-1:] if isinstance(reference, History) else trace[axis]
+                    picture.append(" ".join(f"{value:.5g}" for value in values))
+    return tuple(picture)

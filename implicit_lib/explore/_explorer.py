@@ -11,7 +11,7 @@ import numpy as np
 
 from ._controls import Choice, Control, ControlError, Iterations
 from ._page import write_page
-from ._panels import Now, Panel, Readout, Reference
+from ._panels import History, Now, Panel, Readout, Reference
 from ._system import Arrays, System, Trajectory
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Explorer:
         if [isinstance(c, Iterations) for c in controls].count(True) != 1 or len(self.controls) != len(controls):
             raise ValueError(f"Explorer '{name}' needs exactly one Iterations control and names that differ.")
         self.iterations = next(c for c in controls if isinstance(c, Iterations))
+        if len({panel.title for panel in self.panels}) != len(self.panels):
+            raise ValueError(f"Explorer '{name}': every panel needs a title of its own.")
         self.chosen_by = chosen_by
         self.systems = self._systems(system)
         self._trajectories: dict[str, Trajectory] = {}
@@ -93,12 +95,18 @@ class Explorer:
                 raise ValueError(
                     f"Explorer '{self.name}': system {option!r} reads {sorted(missing)}, which no control sets."
                 )
-            known = set(self._views(option, settings, 0)[0]) | {"t"}
-            drawn = {r.name for p in self.panels for refs in p.bind.values() for r in refs.values()}
-            unknown = (drawn | {r.name for r in self.readouts}) - known
+            view = self._views(option, settings, 0)[0] | {"t": np.zeros(())}
+            references = [r for p in self.panels for refs in p.bind.values() for r in refs.values()]
+            numbers = {r.name for r in references if isinstance(r, History)} | {r.name for r in self.readouts}
+            unknown = ({r.name for r in references} | numbers) - set(view)
             if unknown:
                 raise ValueError(
-                    f"Explorer '{self.name}' draws {sorted(unknown)}; system {option!r} views {sorted(known)}."
+                    f"Explorer '{self.name}' draws {sorted(unknown)}; system {option!r} views {sorted(view)}."
+                )
+            curves = {name for name in numbers if view[name].ndim}
+            if curves:
+                raise ValueError(
+                    f"Explorer '{self.name}': a History and a Readout show scalars, but {sorted(curves)} are arrays."
                 )
 
     def settings(self, **changes: Any) -> dict[str, Any]:

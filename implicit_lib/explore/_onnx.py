@@ -29,9 +29,15 @@ def export(
         warnings.simplefilter("ignore")  # the exporter's deprecation notes are not the reader's
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            module.eval(), tuple(arguments), dynamo=True, input_names=list(inputs), output_names=list(outputs),
-            external_data=False, verbose=False,
-        )  # fmt: skip
+            module.eval(),
+            # Cloned: the exporter takes one tensor given twice for one input, and would drop the other.
+            tuple(argument.clone() for argument in arguments),
+            dynamo=True,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
         raise RuntimeError(f"torch.onnx.export returned no program for {stem!r}.")
     program.save(path, external_data=False)

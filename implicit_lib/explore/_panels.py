@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
 
-_FORMAT = re.compile(r"\.\d[efg]|d")
+_FORMAT = re.compile(r"\.\d[efg]")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Readout:
-    """A number beside the plots: the view's scalar `name` at t, in a format like '.3g', '.2f', '.1e' or 'd'."""
+    """A number beside the plots: the view's scalar `name` at t, in a format like '.3g', '.2f' or '.1e'."""
 
     label: str
     name: str
@@ -80,9 +80,7 @@ class Readout:
 
     def __post_init__(self) -> None:
         if not _FORMAT.fullmatch(self.format):
-            raise ValueError(
-                f"Readout '{self.label}' takes a format like '.3g', '.2f', '.1e' or 'd'; got {self.format!r}."
-            )
+            raise ValueError(f"Readout '{self.label}' takes a format like '.3g', '.2f' or '.1e'; got {self.format!r}.")
 
     def text(self, value: float) -> str:
         """The number as the kernel prints it, with its unit."""

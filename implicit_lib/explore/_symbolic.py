@@ -40,7 +40,8 @@ def tangent(step: sympy.Expr, *, y: sympy.Symbol, x: sympy.Symbol, dy: sympy.Sym
 class SymbolicSystem:
     """`y ← G(y, x)`, pointwise in x, from sympy expressions.
 
-    Every symbol that is neither a state variable, nor the point, nor `t` is a control of that name.
+    Every symbol that is neither a state variable, nor the point, nor `t` (which only the view may read) is a control of
+    that name.
 
     Args:
         step: one step of every state variable, e.g. `{y: y - eta * (x * y - 1)}`.
@@ -51,8 +52,8 @@ class SymbolicSystem:
         probe: the control that `AtProbe` reads its point from.
 
     Raises:
-        ValueError: if `start` and `step` do not define the same variables, if the points are not finite numbers, or if
-            `AtProbe` is used without `probe`.
+        ValueError: if `start` and `step` do not define the same variables or read `t`, if the points are not finite
+            numbers, or if `AtProbe` is used without `probe`.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class SymbolicSystem:
         self._pointwise = {self._point, *self._variables}
         self._step = [_plain(step[v]) for v in step]
         self._start = [_plain(start[v]) for v in step]
+        if _T in self._free(self._step + self._start):
+            raise ValueError("step and start cannot read t: the operator is the same in every iteration.")
         self._view = {name: self._field(entry) for name, entry in view.items()}
         self._controls = self._free(self._step + self._start + [e for _, e in self._view.values()]) - {_T}
         arguments = [*self._variables, self._point, *self._ordered(self._controls), _T]

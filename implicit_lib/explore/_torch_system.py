@@ -82,13 +82,21 @@ class TorchSystem:
     def view(self, state: _State, previous: _State, settings: Settings, t: int) -> Arrays:
         """The arrays and scalars of iteration t, as float64 NumPy arrays."""
         seen = self._view(state.z, previous.z, *state.q)
-        if not isinstance(seen, dict):
-            raise TypeError(f"view must return a dict of tensors; got {type(seen).__name__}.")
+        if not isinstance(seen, dict) or not all(isinstance(value, Tensor) for value in seen.values()):
+            raise TypeError(f"view must return a dict of tensors; got {seen!r}.")
         return {name: value.detach().cpu().numpy().astype(np.float64) for name, value in seen.items()}
 
     @torch.no_grad()
     def write_page(self, folder: Path, name: str, settings: Settings) -> str:
-        """Three ONNX files (encode, step, view) and the JavaScript object that names them."""
+        """Three ONNX files (encode, step, view) and the JavaScript object that names them.
+
+        Raises:
+            ValueError: the start is not float32, which the page's arithmetic is.
+        """
+        if self._start.dtype != torch.float32:
+            raise ValueError(
+                f"The page runs float32, but start is {self._start.dtype}: use .float() on it and the modules."
+            )
         state = self.start(settings)
         seen = self._view(state.z, state.z, *state.q)
         encoded = [f"q{i}" for i in range(len(state.q))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from implicit_lib.explore import (
     Choice,
     ControlError,
     Explorer,
+    History,
     Iterations,
     Now,
     Readout,
@@ -146,6 +148,16 @@ def test_refuses_a_control_out_of_range(explorer: Explorer, changes: dict[str, A
         (lambda: panel(bind={"z": {"y": Now("y")}}), "binds the trace 'z'"),
         (lambda: panel(bind={"y": {"z": Now("y")}}), "can bind 'x' and 'y'"),
         (lambda: panel(alt=" "), "needs an alt text"),
+        (lambda: symbolic(panels=[panel(), panel()]), "title of its own"),
+        (lambda: symbolic(panels=[panel(bind={"y": {"y": History("y")}})]), "show scalars, but \\['y'\\] are arrays"),
+        (lambda: symbolic(readouts=[Readout(label="y", name="y")]), "show scalars, but \\['y'\\] are arrays"),
+        (lambda: reciprocal(Y + sympy.Symbol("t")), "cannot read t"),
+        (lambda: Slider(name="a", label="a", minimum=0, maximum=1, step=0.3, value=0), "its maximum 1 must be"),
+        (lambda: Slider(name="a", label="a", minimum=0, maximum=1, step=0.1, value=0.07), "its value 0.07 must be"),
+        (
+            lambda: torch_system(start=torch.zeros(5, 1).double()).write_page(Path(), "x", {"scale": 1}),
+            "page runs float32",
+        ),
         (lambda: panel(figure=go.Figure([go.Scatter(), go.Scatter()])), "needs a name of its own"),
         (lambda: Readout(label="r", name="y", format="%s"), "takes a format like"),
         (lambda: Iterations(maximum=0), "at least 1"),
@@ -197,6 +209,32 @@ def test_a_dead_slider_is_found() -> None:
     numb = Slider(name="numb", label="n", minimum=0, maximum=1, step=0.5, value=0)
     with pytest.raises(CheckFailed, match="Dead: numb"):
         symbolic(controls=[*sliders(), numb]).drive()
+
+
+def test_a_slider_that_changes_only_the_last_bit_is_dead() -> None:
+    wobble = reciprocal(Y - ETA * (X * Y - 1) * (sympy.sin(sympy.Symbol("w")) ** 2 + sympy.cos(sympy.Symbol("w")) ** 2))
+    slider = Slider(name="w", label="w", minimum=0, maximum=1, step=0.1, value=0)
+    with pytest.raises(CheckFailed, match="Dead: w\\."):
+        symbolic(system=wobble, controls=[*sliders(), slider]).drive()
+
+
+def test_an_operator_that_stands_still_is_found() -> None:
+    with pytest.raises(CheckFailed, match="Dead: t, eta, x0"):
+        symbolic(system=reciprocal(Y + 0 * ETA)).drive()
+
+
+def test_two_options_that_show_the_same_are_found() -> None:
+    choice = Choice(name="rule", label="Rule", options=["one", "other"], value="one")
+    same = {"one": reciprocal(), "other": reciprocal()}
+    with pytest.raises(CheckFailed, match="Dead: rule"):
+        symbolic(system=same, chosen_by="rule", controls=[*sliders(), choice]).drive()
+
+
+def test_a_slider_that_is_dead_under_one_option_is_found() -> None:
+    choice = Choice(name="rule", label="Rule", options=["free", "fixed"], value="free")
+    systems = {"free": reciprocal(), "fixed": reciprocal(Y - (X * Y - 1) / 3)}
+    with pytest.raises(CheckFailed, match="Dead: eta under fixed"):
+        symbolic(system=systems, chosen_by="rule", controls=[*sliders(), choice]).drive()
 
 
 def test_a_callback_that_raises_is_found(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:

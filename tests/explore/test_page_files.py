@@ -49,6 +49,9 @@ def test_onnx_files_agree_with_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     for _ in range(6):
         (z,) = sessions["step"].run(None, {"z": z, "q0": q})
     np.testing.assert_allclose(z[:, 0], explorer.arrays(t=6, scale=3.0)["P"]["y"]["y"], rtol=1e-6)
+    _, y, moved = sessions["view"].run(None, {"z": z + 2, "previous": z, "q0": q})
+    np.testing.assert_array_equal(y, z[:, 0] + 2)
+    assert moved == 2  # z and its predecessor are two inputs
 
 
 def test_a_failure_fails_the_cell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
