@@ -7,7 +7,6 @@ from ._certificate import Certificate as Certificate
 from ._certificate import certify as certify
 from ._certificate import speed_limit as speed_limit
 from ._comparison import compare as compare
-from ._comparison import mean_and_spread as mean_and_spread
 from ._comparison import read_results as read_results
 from ._evaluation import Evaluation as Evaluation
 from ._evaluation import evaluate as evaluate

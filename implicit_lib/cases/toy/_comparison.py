@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +96,3 @@ def read_results(path: Path = RESULTS) -> dict[str, Any]:
             "python -m implicit_lib.cases.toy compare"
         ) from None
     return results
-
-
-def mean_and_spread(values: list[float]) -> tuple[float, float, float]:
-    """Mean, smallest and largest."""
-    return statistics.fmean(values), min(values), max(values)
