@@ -7,11 +7,16 @@
   document
     .querySelectorAll(".search-button-field, details > summary[aria-label]")
     .forEach((control) => control.removeAttribute("aria-label"));
-  /* Here the label is right, and the icons' own titles (before or after Font Awesome drew them) are in its way. */
-  document.querySelectorAll(".theme-switch").forEach((icon) => {
-    icon.setAttribute("aria-hidden", "true");
-    ["title", "aria-labelledby"].forEach((name) => icon.removeAttribute(name));
-    icon.querySelector("title")?.remove();
+  /* Here the label is right, and the icons' own titles are in its way. Font Awesome draws the icons when it comes to it. */
+  document.querySelectorAll(".theme-switch-button").forEach((button) => {
+    const untitle = () =>
+      button.querySelectorAll(".theme-switch").forEach((icon) => {
+        icon.setAttribute("aria-hidden", "true");
+        ["title", "aria-labelledby"].forEach((name) => icon.removeAttribute(name));
+        icon.querySelector("title")?.remove();
+      });
+    untitle();
+    new MutationObserver(untitle).observe(button, { childList: true });
   });
   /* A list whose items are bibliography entries, a role that lists do not take. */
   document.querySelectorAll(".citation-list").forEach((list) => list.removeAttribute("role"));
