@@ -49,8 +49,9 @@ class RichExplorer extends HTMLElement {
     });
     const [first, ...rest] = panels.map(({ title: heading, alt, figure }) => {
       const canvas = element("div", { class: "plot", role: "img", "aria-label": alt });
-      this.plots.push(new Plot(canvas, figure, dark));
-      return element("figure", {}, element("figcaption", {}, heading), canvas);
+      const names = element("ul", { class: "legend" });
+      this.plots.push(new Plot(canvas, names, figure, dark));
+      return element("figure", {}, element("figcaption", {}, heading), names, canvas);
     });
     this.setAttribute("role", "group");
     this.setAttribute("aria-label", title);

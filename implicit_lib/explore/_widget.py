@@ -6,6 +6,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -45,7 +46,8 @@ class ExplorerWidget:
             for panel in self._explorer.panels:
                 for drawn, trace in zip(panel.figure.data, traces, strict=False):
                     for axis, values in arrays[panel.title].get(drawn.name, {}).items():
-                        trace[axis] = values
+                        if not np.array_equal(trace[axis], values, equal_nan=True):
+                            trace[axis] = values
         items = (f"{html.escape(r.label)}: <b>{r.text(numbers[r.name])}</b>" for r in self._explorer.readouts)
         self.readouts.value = " &nbsp;·&nbsp; ".join(items)
 
@@ -77,6 +79,9 @@ def _one_figure(explorer: Explorer) -> go.FigureWidget:
         title=explorer.title, autosize=True, height=420, margin={"l": 50, "r": 20, "t": 90, "b": 40}, font_color=_INK,
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": -0.15},
     )  # fmt: skip
-    figure.update_xaxes(gridcolor="rgba(128,128,128,.25)", zerolinecolor="rgba(128,128,128,.5)")
-    figure.update_yaxes(gridcolor="rgba(128,128,128,.25)", zerolinecolor="rgba(128,128,128,.5)")
+    # Automatic margins draw everything twice, and hiding labels that hang over measures each: at every move.
+    fast = {"automargin": False, "ticklabeloverflow": "allow"}
+    lines = {"gridcolor": "rgba(128,128,128,.25)", "zerolinecolor": "rgba(128,128,128,.5)"}
+    figure.update_xaxes(**fast, **lines)
+    figure.update_yaxes(**fast, **lines)
     return go.FigureWidget(figure)

@@ -23,6 +23,7 @@ def silent(line: str) -> None:
 
 @pytest.mark.parametrize("model", ["implicit", "unrolled", "explicit-deep", "explicit-gentle"])
 def test_interrupted_and_resumed_is_uninterrupted(model, tmp_path: Path) -> None:
+    handler = signal.getsignal(signal.SIGINT)
     whole = train(short(model), tmp_path / "whole", progress=silent, every=100)
 
     def press_ctrl_c(line: str) -> None:
@@ -31,7 +32,7 @@ def test_interrupted_and_resumed_is_uninterrupted(model, tmp_path: Path) -> None
 
     with pytest.raises(TrainingInterrupted, match="stopped at step 6"):
         train(short(model), tmp_path / "parts", progress=press_ctrl_c, every=5)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     lines: list[str] = []
     parts = train(short(model), tmp_path / "parts", progress=lines.append, every=100)
     assert "resuming at step 6" in lines[0]
