@@ -51,14 +51,13 @@ MOVE_ON_PAGE = """async (explorer, moves) => {
   return times;
 }"""
 
+# Plotly itself says when it has drawn; watching every frame would slow what is watched.
 MOVE_IN_LAB = """() => new Promise((resolve) => {
   const plot = document.querySelector(".js-plotly-plot");
-  const drawn = () => JSON.stringify(plot.calcdata.map((trace) => trace.map(({ y }) => y)));
   const handle = document.querySelector(".widget-slider .noUi-handle");
-  const before = drawn(), start = performance.now();
-  const look = () => (drawn() !== before ? resolve(performance.now() - start) : requestAnimationFrame(look));
+  const start = performance.now();
+  plot.once("plotly_afterplot", () => requestAnimationFrame(() => resolve(performance.now() - start)));
   handle.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
-  requestAnimationFrame(look);
 })"""
 
 

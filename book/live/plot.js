@@ -36,7 +36,7 @@ function axis(own, ink) {
   const grid = isDark() ? "#3b4252" : "#e5e7eb";
   const zeroline = isDark() ? "#6b7280" : "#9ca3af";
   // Labels may hang over the ends: hiding those that do measures every label at every move.
-  return { gridcolor: grid, zerolinecolor: zeroline, color: ink, ticklabeloverflow: "allow", ...own };
+  return { gridcolor: grid, zerolinecolor: zeroline, color: ink, nticks: 5, ticklabeloverflow: "allow", ...own };
 }
 
 function layout(figure) {
