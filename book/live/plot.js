@@ -45,7 +45,7 @@ function layout(figure) {
     ...figure.layout,
     template: undefined,
     height: 300,
-    margin: { l: 56, r: 10, t: 8, b: 42 }, // fixed: automatic margins draw everything twice
+    margin: { l: 60, r: 10, t: 14, b: 42 }, // fixed: automatic margins draw everything twice
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },

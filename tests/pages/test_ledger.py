@@ -35,7 +35,8 @@ def test_has_a_row_for_every_claim(ledger: Page) -> None:
 
 def test_every_check_that_carries_a_claim_is_in_its_row(ledger: Page) -> None:
     for record in stored_records():
-        row = ledger.locator("table.ledger tbody tr").filter(has=ledger.locator(f"code .pre:text-is('{record["claim"]}')"))
+        name = ledger.locator(f"code .pre:text-is('{record['claim']}')")
+        row = ledger.locator("table.ledger tbody tr").filter(has=name)
         for part in (record["name"], record["statement"], record["falsified_by"]):
             assert part in " ".join(row.inner_text().split()), (record["claim"], part)
 
