@@ -53,7 +53,8 @@ class SymbolicSystem:
 
     Raises:
         ValueError: if `start` and `step` do not define the same variables or read `t`, if the points are not finite
-            numbers, or if `AtProbe` is used without `probe`.
+            numbers, or if `AtProbe` is used without `probe`; `SympifyError`, which is one, for text in place of an
+            expression.
     """
 
     def __init__(
@@ -173,8 +174,11 @@ class SymbolicSystem:
 
 
 def _plain(expression: Any) -> Any:
-    """The expression with symbols told apart by name alone: `x` assumed positive is the same variable as `x`."""
-    expression = sympy.sympify(expression)
+    """The expression with symbols told apart by name alone: `x` assumed positive is the same variable as `x`.
+
+    Numbers become sympy's. Text is refused (`strict`): sympy would evaluate it as Python.
+    """
+    expression = sympy.sympify(expression, strict=True)
     return expression.xreplace({s: sympy.Symbol(s.name) for s in expression.free_symbols})
 
 

@@ -48,11 +48,6 @@ class Trajectory:
         self._views: list[Arrays] = []
         self._settings = dict(settings)
 
-    @property
-    def steps(self) -> int:
-        """How many times the operator has been evaluated."""
-        return len(self._states) - 1
-
     def accepts(self, settings: Settings) -> bool:
         """Whether these iterates are also those of `settings`; adopts `settings` for the view where they are."""
         if any(self._settings[name] != settings[name] for name in self._system.step_controls):

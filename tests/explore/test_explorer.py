@@ -152,6 +152,8 @@ def test_refuses_a_control_out_of_range(explorer: Explorer, changes: dict[str, A
         (lambda: symbolic(panels=[panel(bind={"y": {"y": History("y")}})]), "show scalars, but \\['y'\\] are arrays"),
         (lambda: symbolic(readouts=[Readout(label="y", name="y")]), "show scalars, but \\['y'\\] are arrays"),
         (lambda: reciprocal(Y + sympy.Symbol("t")), "cannot read t"),
+        (lambda: SymbolicSystem(step={Y: "y + 1"}, start={Y: 0}, points=(X, POINTS), view={}), "SympifyError"),
+        (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, POINTS), view={"a": "y"}), "SympifyError"),
         (lambda: Slider(name="a", label="a", minimum=0, maximum=1, step=0.3, value=0), "its maximum 1 must be"),
         (lambda: Slider(name="a", label="a", minimum=0, maximum=1, step=0.1, value=0.07), "its value 0.07 must be"),
         (
