@@ -24,10 +24,7 @@ from sphinx.util.nodes import make_refnode
 
 from implicit_lib.checks import CHECK_MIME
 from implicit_lib.claims import CLAIMS
-from implicit_lib.explore import PAGE_FILES, PAGE_MIME
-
-ROOT = Path(__file__).resolve().parents[2]
-LIVE = ROOT / "book" / "live"
+from implicit_lib.explore import LIVE, PAGE_FILES, PAGE_MIME
 
 
 class explorer_figure(nodes.General, nodes.Element):
@@ -90,7 +87,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 
 def prepare(app: Sphinx) -> None:
-    """Serve book/live/, and tell the kernels where the explorers' files go."""
+    """Serve the explorers' scripts, and tell the kernels where the explorers' files go."""
     shutil.copytree(LIVE, Path(app.outdir, "live"), dirs_exist_ok=True)
     os.environ[PAGE_FILES] = str(Path(app.outdir, "live", "explorers"))
 
@@ -193,7 +190,7 @@ def visit_explorer(self: Any, node: explorer_figure) -> None:
     root = "../" * self.builder.current_docname.count("/")
     attributes = f'name="{html.escape(node["name"])}" src="{root}live/explorers/{html.escape(node["src"])}"'
     self.body.append(
-        f'<rich-explorer {attributes}><p class="title">{html.escape(node["title"])}</p>'
+        f'<rich-explorer {attributes} class="rich-explorer"><p class="title">{html.escape(node["title"])}</p>'
         "<noscript>This figure runs in your browser: allow JavaScript to move it.</noscript></rich-explorer>"
         f'<script type="module" src="{root}live/explorer.js"></script>'
     )

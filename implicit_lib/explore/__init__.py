@@ -8,6 +8,7 @@ from ._controls import Slider as Slider
 from ._explorer import PAGE_FILES as PAGE_FILES
 from ._explorer import PAGE_MIME as PAGE_MIME
 from ._explorer import Explorer as Explorer
+from ._page import LIVE as LIVE
 from ._panels import History as History
 from ._panels import Now as Now
 from ._panels import Panel as Panel

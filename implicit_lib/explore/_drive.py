@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from implicit_lib.checks import check
 
 from ._controls import Choice
@@ -53,13 +55,13 @@ def _picture(explorer: Explorer, widget: ExplorerWidget, settings: Mapping[str, 
 
     Of a history only its last value, and not the count t: an operator that stands still would seem to move with them.
     """
-    for name, value in settings.items():
-        widget.controls[name].value = value
-    picture, traces = [str(widget.readouts.value)], iter(widget.figure.data)
+    widget.settings = {**settings}
+    picture = [r.text(np.frombuffer(widget.frame["readouts"][r.name])[0]) for r in explorer.readouts]
     for panel in explorer.panels:
-        for drawn, trace in zip(panel.figure.data, traces, strict=False):
-            for axis, reference in panel.bind.get(drawn.name, {}).items():
+        for trace, references in panel.bind.items():
+            for axis, reference in references.items():
                 if reference.name != "t":
-                    values = trace[axis][-1:] if isinstance(reference, History) else trace[axis]
-                    picture.append(" ".join(f"{value:.5g}" for value in values))
+                    values = np.frombuffer(widget.frame["arrays"][panel.title][trace][axis])
+                    drawn = values[-1:] if isinstance(reference, History) else values
+                    picture.append(" ".join(f"{value:.5g}" for value in drawn))
     return tuple(picture)

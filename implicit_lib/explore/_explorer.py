@@ -1,4 +1,4 @@
-"""The explorer: one description of a figure that the reader can move, shown by ipywidgets or by the built page."""
+"""The explorer: one description of a figure that the reader can move, shown in a notebook and on the built page."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PanelArrays = dict[str, dict[str, dict[str, np.ndarray[Any, Any]]]]
 class Explorer:
     """A fixed-point iteration that the reader moves.
 
-    In a session it displays as ipywidgets controls over a plotly `FigureWidget`. While the book is built, its output is
-    a description that the page runs by itself, without a kernel. Both draw the arrays that `arrays` returns.
+    In a session it displays as a widget that the kernel computes for. While the book is built, its output is a
+    description that the page runs by itself, without a kernel. Both draw the arrays that `arrays` returns, alike.
 
     Args:
         name: an identifier, unique in the book; the page's file and the tests carry it.
@@ -152,7 +152,7 @@ class Explorer:
 
     @property
     def widget(self) -> ExplorerWidget:
-        """The ipywidgets view, made when it is first asked for."""
+        """The notebook's view, made when it is first asked for."""
         if self._widget is None:
             from ._widget import ExplorerWidget
 
@@ -171,7 +171,8 @@ class Explorer:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         if self._page_source is None:
-            return dict(self.widget.box._repr_mimebundle_())
+            bundle, _ = self.widget._repr_mimebundle_() or ({}, {})
+            return bundle
         page = {"name": self.name, "title": self.title, "src": self._page_source}
         return {PAGE_MIME: page, "text/plain": f"Explorer: {self.title}"}
 

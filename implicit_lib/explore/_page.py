@@ -1,11 +1,11 @@
-"""The page engine's side of an explorer: one ES module (and ONNX files) in the built site."""
+"""What the front ends read of an explorer: its description, and for the built site one ES module (and ONNX files)."""
 
 from __future__ import annotations
 
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import palette
 
@@ -13,17 +13,13 @@ if TYPE_CHECKING:
     from ._explorer import Explorer
 
 
-def write_page(explorer: Explorer, folder: Path) -> str:
-    """Write `<name>.js` and the files it names into `folder`; return the module's file name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = explorer.settings()
-    numbers = {key: value for key, value in settings.items() if not isinstance(value, str)}
-    systems = [
-        f"{json.dumps(option)}: {system.write_page(folder, f'{explorer.name}-{index}', numbers)}"
-        for index, (option, system) in enumerate(explorer.systems.items())
-    ]
-    arrays, readouts = explorer.frame()
-    description = {
+LIVE: Final = Path(__file__).parent / "live"
+"""The explorers' scripts and style, of the page and of the notebook."""
+
+
+def describe(explorer: Explorer) -> dict[str, Any]:
+    """What a front end needs to show the explorer, but for its arrays."""
+    return {
         "name": explorer.name,
         "title": explorer.title,
         "chosenBy": explorer.chosen_by,
@@ -41,12 +37,24 @@ def write_page(explorer: Explorer, folder: Path) -> str:
         ],
         "readouts": [readout.describe() for readout in explorer.readouts],
         "dark": palette.DARK,
-        "first": {"arrays": _plain(arrays), "readouts": _plain(readouts)},
     }
+
+
+def write_page(explorer: Explorer, folder: Path) -> str:
+    """Write `<name>.js` and the files it names into `folder`; return the module's file name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = explorer.settings()
+    numbers = {key: value for key, value in settings.items() if not isinstance(value, str)}
+    systems = [
+        f"{json.dumps(option)}: {system.write_page(folder, f'{explorer.name}-{index}', numbers)}"
+        for index, (option, system) in enumerate(explorer.systems.items())
+    ]
+    arrays, readouts = explorer.frame()
+    first = {"arrays": _plain(arrays), "readouts": _plain(readouts)}
+    description = json.dumps(describe(explorer) | {"first": first}, allow_nan=False)
     name = f"{explorer.name}.js"
     (folder / name).write_text(
-        f"export const description = {json.dumps(description, allow_nan=False)};\n"
-        f"export const systems = {{{','.join(systems)}}};\n",
+        f"export const description = {description};\nexport const systems = {{{','.join(systems)}}};\n",
         encoding="utf-8",
     )
     return name

@@ -43,7 +43,8 @@ class Panel:
 
     Args:
         title: heading of the panel; unique within its explorer.
-        figure: a plotly figure with one pair of axes. Traces that never change keep the data they are given.
+        figure: a plotly figure with one pair of axes. Traces that never change keep the data they are given. Give both
+            axes a `range`: the eye can compare only what stands still, and curves then follow the hand at once.
         bind: for each trace that does change, by its name, where its "x" and "y" come from.
         alt: what the plot shows, for a reader who cannot see it.
 

@@ -246,10 +246,17 @@ def test_a_callback_that_raises_is_found(explorer: Explorer, monkeypatch: pytest
         explorer.drive()
 
 
-def test_the_widget_draws_what_arrays_returns(explorer: Explorer) -> None:
-    explorer.widget.controls["t"].value = 7
-    np.testing.assert_array_equal(explorer.widget.figure.data[0].y, explorer.arrays(t=7)["P"]["y"]["y"])
-    assert "<b>1.733 m</b>" in explorer.widget.readouts.value
+def test_the_widget_sends_what_arrays_returns(explorer: Explorer) -> None:
+    explorer.widget.settings = explorer.settings(t=7)
+    sent = np.frombuffer(explorer.widget.frame["arrays"]["P"]["y"]["y"])
+    np.testing.assert_array_equal(sent, explorer.arrays(t=7)["P"]["y"]["y"])
+    assert np.frombuffer(explorer.widget.frame["readouts"]["here"]) == explorer.frame(t=7)[1]["here"]
+
+
+def test_the_widget_sends_gaps_and_infinities() -> None:
+    diverging = symbolic(system=reciprocal(1e200 * (Y + X)), readouts=[])
+    sent = np.frombuffer(diverging.widget.frame["arrays"]["P"]["y"]["y"])
+    np.testing.assert_array_equal(sent, diverging.arrays()["P"]["y"]["y"])
 
 
 def test_a_torch_system_stays_on_its_device() -> None:

@@ -62,8 +62,7 @@ def chapter(browser: Browser, lab_url: str) -> Iterator[Visit]:
         wait_until_idle(page)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.locator(".js-plotly-plot").first.wait_for(timeout=PATIENCE)
-        wait_until_idle(page)
+        wait_for_the_first_figure(page)
         yield visited
 
 
@@ -72,16 +71,28 @@ def wait_until_idle(page: Page) -> None:
     expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE)
 
 
-DRAWN = """() => JSON.stringify([...document.querySelectorAll('.js-plotly-plot')][0].calcdata.map(
-    (points) => points.map(({ x, y }) => [x, y])))"""
+def wait_for_the_first_figure(page: Page) -> None:
+    """Running all cells scrolls to the last one, and the first leave the document: scroll back up until it is drawn."""
+    page.wait_for_function(
+        """() => {
+            document.querySelector(".jp-WindowedPanel-outer").scrollTo(0, 0);
+            return document.querySelector(".rich-explorer .js-line");
+        }""",
+        timeout=PATIENCE,
+    )
+    wait_until_idle(page)
+
+
+DRAWN = """() => [...document.querySelector(".rich-explorer").querySelectorAll(".js-line")].map(
+    (line) => line.getAttribute("d")).join()"""
 
 
 def test_the_slider_moves_the_plot(chapter: Visit) -> None:
     page = chapter.page
     before = page.evaluate(DRAWN)
-    handle = page.locator(".widget-slider .noUi-handle").first
-    handle.focus()
-    handle.press("ArrowRight")
+    slider = page.locator(".rich-explorer input[type=range]").first
+    slider.focus()
+    slider.press("ArrowRight")
     page.wait_for_function(f"(before) => ({DRAWN})() !== before", arg=before, timeout=PATIENCE)
 
 

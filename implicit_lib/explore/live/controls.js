@@ -16,7 +16,7 @@ export function format(value, spec) {
   }
 }
 
-function element(tag, attributes, ...children) {
+export function element(tag, attributes, ...children) {
   const node = document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   node.append(...children);
@@ -36,7 +36,7 @@ export function makeControl(control, prefix, onInput) {
   }
   const { minimum, maximum, step, value } = control;
   const input = element("input", { id, type: "range", min: minimum, max: maximum, step });
-  const output = element("output", { for: id });
+  const output = element("output", { for: id, "aria-live": "off" }); // the slider says its value itself
   input.value = value;
   const say = () => (output.textContent = format(input.valueAsNumber, control.format ?? "d"));
   say();
@@ -66,7 +66,5 @@ export function makePlay(control, t, onInput) {
     button.textContent = "Pause";
     timer = setInterval(walk, 200);
   });
-  return { button, stop };
+  return { button, stop, running: () => timer !== null };
 }
-
-export { element };
