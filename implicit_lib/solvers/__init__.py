@@ -7,4 +7,5 @@ from implicit_lib.solvers._solution import Solution as Solution
 from implicit_lib.solvers._solution import SolveInterrupted as SolveInterrupted
 from implicit_lib.solvers._solution import Status as Status
 from implicit_lib.solvers._solve import solve as solve
+from implicit_lib.solvers._solver import Evaluation as Evaluation
 from implicit_lib.solvers._solver import Solver as Solver

@@ -2,7 +2,6 @@
 
 import math
 from operator import index
-from typing import SupportsFloat, SupportsIndex
 
 
 def check_count(count: object, name: str) -> int:
@@ -12,7 +11,7 @@ def check_count(count: object, name: str) -> int:
         TypeError: it is not an integer.
         ValueError: it is negative.
     """
-    if isinstance(count, bool) or not isinstance(count, SupportsIndex):
+    if isinstance(count, bool) or not hasattr(count, "__index__"):
         raise TypeError(f"{name} must be an integer, but is {count!r}")
     number = index(count)
     if number < 0:
@@ -27,9 +26,9 @@ def check_settings(solver: object, max_iter: object, tol: object) -> None:
         TypeError, ValueError: a setting has the wrong type or is out of range.
     """
     check_count(max_iter, "max_iter")
-    if isinstance(solver, type) or not hasattr(solver, "step"):
+    if isinstance(solver, type) or not all(hasattr(solver, part) for part in ("init", "step", "patience")):
         raise TypeError(f"solver must be a solver object such as Picard(), but is {solver!r}")
-    if not isinstance(tol, SupportsFloat):
+    if not hasattr(tol, "__float__"):
         raise TypeError(f"tol must be a number, but is {tol!r}")
     if not 0 <= float(tol) < math.inf:
         raise ValueError(f"tol must be a finite number of at least 0, but is {tol!r}")

@@ -1,11 +1,14 @@
 """Plain and damped fixed-point iteration."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
+from typing import ClassVar
 
 import torch
+from torch import Tensor
 
-from implicit_lib.solvers._state import Leaves, Operator
+from implicit_lib.solvers._solver import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +24,15 @@ class Picard:
     """
 
     damping: float = 1.0
+    patience: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
         if not isinstance(self.damping, Real) or not 0 < self.damping <= 1:
             raise ValueError(f"damping must be in (0, 1], but is {self.damping!r}; 1 is plain iteration")
 
-    def init(self, y: Leaves) -> None:
+    def init(self, y: Tensor) -> None:
         """Picard iteration remembers nothing but y."""
 
-    def step(self, G: Operator, y: Leaves, image: Leaves, memory: None) -> tuple[Leaves, None]:
-        """The next iterate, from y and image = G(y)."""
-        if self.damping == 1:
-            return image, memory
-        return tuple(torch.lerp(old, new, self.damping) for old, new in zip(y, image, strict=True)), memory
+    def step(self, G: Callable[[Tensor], Tensor], at: Evaluation, memory: None) -> tuple[Tensor, None]:
+        """The next iterate, from y and G(y)."""
+        return at.image if self.damping == 1 else torch.lerp(at.y, at.image, self.damping), memory

@@ -48,12 +48,12 @@ class Report:
     Attributes:
         status_codes: int8 tensor (B,) of `Status` values.
         iterations: int64 tensor (B,), the calls of G that the sample took part in.
-        rows: T tensors (B,), the residual of every iteration really run; see `residuals`.
+        blocks: tensors (k, B), the residuals of every iteration really run, k at a time; see `residuals`.
     """
 
     status_codes: Tensor
     iterations: Tensor
-    rows: tuple[Tensor, ...] = field(repr=False)
+    blocks: tuple[Tensor, ...] = field(repr=False)
 
     @cached_property
     def status(self) -> tuple[Status, ...]:
@@ -72,10 +72,10 @@ class Report:
         float64 (float32 on devices without it), never NaN: a residual that is not a finite number is infinity.
         The rows of a finished sample go on with the residual of its value.
         """
-        if not self.rows:
+        if not self.blocks:
             device = self.iterations.device
             return torch.empty((0, len(self.iterations)), dtype=statistics_dtype(device), device=device)
-        return torch.stack(self.rows)
+        return torch.cat(self.blocks)
 
     @property
     def message(self) -> str:
@@ -116,7 +116,7 @@ class Solution(Report, Generic[Y]):
     @property
     def report(self) -> Report:
         """The statistics alone, which hold neither the value nor its autograd graph."""
-        return Report(self.status_codes, self.iterations, self.rows)
+        return Report(self.status_codes, self.iterations, self.blocks)
 
     def extend(self, k: int) -> "Solution[Y]":
         """Walk at most k iterations further from where this solve stands, which itself stays as it is.

@@ -1,23 +1,47 @@
 """What a solver is: settings, and how to take one step from a memory that it does not own."""
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
-from implicit_lib.solvers._state import Leaves, Operator
+from torch import Tensor
+
+
+class Evaluation(NamedTuple):
+    """What the solve loop knows when it asks for a step: one call of G, at y. Each is (B, N), a row a sample."""
+
+    y: Tensor
+    image: Tensor
+    """G(y)."""
+    residual: Tensor
+    """G(y) − y, in float32 where y is in half precision. The next evaluation may overwrite it: copy what must stay."""
 
 
 class Solver(Protocol):
     """Settings of a fixed-point method. It holds no state, so that one solver serves any number of solves at once.
 
-    The solve loop calls G once an iteration, measures the residual, and hands y and image = G(y) to `step`; a method
-    that needs more of G (Newton) calls or differentiates it there. `memory` is whatever the method remembers
-    (None for Picard, histories for Anderson and Broyden). `step` returns a new memory and leaves the old one as it
-    was: a solution that is extended twice walks from the same memory twice.
+    The solve loop packs the state into a matrix (B, N) of B samples, calls G once an iteration, measures the residual,
+    and hands both to `step`; a method that needs more of G (Newton) calls or differentiates it there.
+
+    `memory` is whatever the method remembers: nested tuples and dicts of tensors whose first axis is the batch, and
+    of Python numbers; None for Picard, histories for Anderson and Broyden. The loop drops the rows of samples that have
+    finished. Where no graph is recorded and nothing is compiled, a step may overwrite what an earlier memory held, but
+    not the memory it was given; a solution that is extended walks from a copy. A step treats the samples one by one,
+    without data-dependent branches and without synchronising host and device.
     """
 
-    def init(self, y: Leaves, /) -> Any:
-        """The memory at the start y."""
+    @property
+    def patience(self) -> int:
+        """How many steps may be taken between two looks at the residuals, where the state is small.
+
+        A look costs as much as several small operators, and synchronises host and device. The loop looks sooner when
+        a sample nears the tolerance.
+        """
         ...
 
-    def step(self, G: Operator, y: Leaves, image: Leaves, memory: Any, /) -> tuple[Leaves, Any]:
-        """The next iterate and memory."""
+    def init(self, y: Tensor, /) -> Any:
+        """The memory at the start y (B, N)."""
+        ...
+
+    def step(self, G: Callable[[Tensor], Tensor], at: Evaluation, memory: Any, /) -> tuple[Tensor, Any]:
+        """The next iterate, (B, N) in the dtype of y, and the next memory."""
         ...

@@ -45,33 +45,41 @@ def flatten_state(y: object, name: str) -> tuple[Leaves, TreeSpec]:
 
 def unflatten_state(leaves: Leaves, spec: TreeSpec) -> Any:
     """The state with this structure and these leaves."""
-    return tree_unflatten(leaves, spec)
+    return leaves[0] if spec.is_leaf() else tree_unflatten(leaves, spec)
 
 
 @dataclass(frozen=True)
 class Operator:
     """G on leaves, every call checked: structure, shapes, dtypes and device out as in, and no in-place change."""
 
-    function: Callable[[Any], Any]
+    function: Callable[..., Any]
     spec: TreeSpec
+    inputs: tuple[Any, ...] = ()  # what G takes beside the state
 
     def __call__(self, leaves: Leaves) -> Leaves:
-        versions = [_version(leaf) for leaf in leaves]
-        output = self.function(unflatten_state(leaves, self.spec))
-        try:
-            images = self.spec.flatten_up_to(output)
-        except ValueError as mismatch:
-            raise ValueError(f"G must return a state of the structure it was given, but did not: {mismatch}") from None
+        versions = tuple(map(_version, leaves))
+        output = self.function(unflatten_state(leaves, self.spec), *self.inputs)
+        images = self._flatten(output)
         for leaf, image in zip(leaves, images, strict=True):
             _check_image(leaf, image)
-        if versions != [_version(leaf) for leaf in leaves]:
+        if versions != tuple(map(_version, leaves)):
             raise ValueError("G changed its argument in place, which would make residuals 0; let it return new tensors")
-        return tuple(images)
+        return images
+
+    def _flatten(self, output: object) -> tuple[Any, ...]:
+        if isinstance(output, Tensor) and self.spec.is_leaf():
+            return (output,)
+        try:
+            return tuple(self.spec.flatten_up_to(output))
+        except ValueError as mismatch:
+            raise ValueError(f"G must return a state of the structure it was given, but did not: {mismatch}") from None
 
 
 def _check_image(leaf: Tensor, image: object) -> None:
     if not isinstance(image, Tensor):
         raise TypeError(f"G must return a tensor where it was given one, but returned {_a(image)}")
+    if leaf.shape == image.shape and leaf.dtype == image.dtype and leaf.device == image.device:
+        return
     for attribute in ("shape", "dtype", "device"):
         expected, given = getattr(leaf, attribute), getattr(image, attribute)
         if expected != given:
@@ -90,8 +98,17 @@ def _plain(attribute: object) -> object:
 
 
 def _version(leaf: Tensor) -> int:
-    """The count of in-place changes to the leaf; inference tensors do not keep one."""
-    return 0 if leaf.is_inference() else leaf._version
+    """The count of in-place changes to the leaf; inference tensors and compiled code do not keep one."""
+    return 0 if torch.compiler.is_compiling() or leaf.is_inference() else leaf._version
+
+
+def may_overwrite() -> bool:
+    """Whether tensors of our own may be written into: no graph is recorded, and nothing compiled or transformed."""
+    return (
+        not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and torch._C._functorch.peek_interpreter_stack() is None
+    )
 
 
 def norms(leaves: Leaves) -> Tensor:

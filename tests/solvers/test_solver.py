@@ -6,10 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from implicit_lib import ImplicitGradient, ImplicitModel, Solver, solve
+from implicit_lib import Evaluation, ImplicitGradient, ImplicitModel, Solver, solve
 from tests.solvers.problems import linear
-
-Leaves = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,13 +15,13 @@ class HeavyBall:
     """y_{t+1} = G(y_t) + β (y_t − y_{t−1}): the memory is the iterate before."""
 
     momentum: float = 0.3
+    patience: int = 3
 
-    def init(self, y: Leaves) -> Leaves:
+    def init(self, y: Tensor) -> Tensor:
         return y
 
-    def step(self, G: object, y: Leaves, image: Leaves, memory: Leaves) -> tuple[Leaves, Leaves]:
-        moved = tuple(g + self.momentum * (new - old) for g, new, old in zip(image, y, memory, strict=True))
-        return moved, y
+    def step(self, G: object, at: Evaluation, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return at.image + self.momentum * (at.y - memory), at.y
 
 
 SOLVER: Solver = HeavyBall()
@@ -62,7 +60,7 @@ def test_models_and_adjoints_take_it() -> None:
 def test_no_step_is_taken_when_all_samples_have_finished() -> None:
     @dataclass(frozen=True)
     class Unwilling(HeavyBall):
-        def step(self, *arguments: object) -> tuple[Leaves, Leaves]:
+        def step(self, *arguments: object) -> tuple[Tensor, Tensor]:
             raise AssertionError("a step was taken")
 
     assert solve(lambda y: y.clone(), torch.ones(2), solver=Unwilling()).converged.all()
