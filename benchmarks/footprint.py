@@ -1,0 +1,126 @@
+"""Tables "peak" and "left": what a training step holds in memory, and what it leaves behind."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from benchmarks import ours, training
+from benchmarks.report import Cell, Row, rounded
+
+BATCH, N = 64, 512
+STEPS = 100
+Method = Callable[..., Tensor]
+
+
+class Layer(nn.Module):
+    """tanh(a ∘ y + x): its parameters, and so their gradients, are small beside a state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.linspace(-0.9, 0.9, N))
+
+    def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        return torch.tanh(self.a * y + x)
+
+
+class Meter(TorchDispatchMode):
+    """Counts the bytes of all tensors that come into being under it, until their memory is given back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self.known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {id(each.untyped_storage()) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
+        result = func(*args, **(kwargs or {}))
+        for each in tree_leaves(result):
+            if isinstance(each, Tensor) and id(storage := each.untyped_storage()) not in given:
+                self._add(storage)
+        return result
+
+    def _add(self, storage: Any) -> None:
+        if storage in self.known:
+            return
+        self.known.add(storage)
+        self.now += (size := storage.nbytes())
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._give_back, size)
+
+    def _give_back(self, size: int) -> None:
+        self.now -= size
+
+
+def peak() -> list[Row]:
+    """Peak of one training step, in states (tensors of the size of y), by solver and number of iterations T."""
+    rows = []
+    for solver, target, methods in _methods():
+        for calls in (10, 100, 1000):
+            cells: dict[str, Cell] = {
+                name: None if method is None else rounded(_peak(method, calls)) for name, method in methods.items()
+            }
+            rows.append(Row(f"{solver}, T = {calls}", cells, target))
+    return rows
+
+
+def left() -> list[Row]:
+    """Bytes that 100 training steps leave behind, without Python's collector of cycles."""
+    return [
+        Row(solver, {name: None if method is None else _left(method) for name, method in methods.items()}, 0)
+        for solver, _, methods in _methods()
+    ]
+
+
+def _methods() -> list[tuple[str, float, dict[str, Method | None]]]:
+    """Solver, target and methods; deepinv's backward pass accelerates to a tolerance that its forward pass shares."""
+    picard: dict[str, Method | None] = {
+        "ours": training.with_ours,
+        "torchdeq": training.with_torchdeq,
+        "deepinv": training.with_deepinv,
+    }
+    found = [("Picard", 8.0, picard)]
+    for name, solver, theirs in (("Anderson", ours.ANDERSON, "anderson"), ("Broyden", ours.BROYDEN, "broyden")):
+        methods = {
+            "ours": partial(training.with_ours, solver=solver),
+            "torchdeq": partial(training.with_torchdeq, solver=theirs),
+            "deepinv": None,
+        }
+        found.append((f"{name}, m = {solver.history}", 2 * solver.history + 10, methods))
+    return found
+
+
+def _step(method: Method, layer: Layer, x: Tensor, calls: int) -> None:
+    y = method(layer, x, torch.zeros_like(x), calls)
+    y.square().mean().backward()
+    layer.a.grad = None
+
+
+def _peak(method: Method, calls: int) -> float:
+    layer, x = Layer(), torch.ones(BATCH, N)
+    _step(method, layer, x, 3)
+    gc.collect()
+    with Meter() as meter:
+        _step(method, layer, x, calls)
+    return meter.peak / x.nbytes
+
+
+def _left(method: Method) -> int:
+    layer, x = Layer(), torch.ones(BATCH, N)
+    _step(method, layer, x, 3)
+    gc.collect()
+    gc.disable()
+    with Meter() as meter:
+        for _ in range(STEPS):
+            _step(method, layer, x, 10)
+    found = meter.now
+    gc.enable()
+    return found
