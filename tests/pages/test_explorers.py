@@ -78,6 +78,40 @@ def test_every_control_and_plot_has_a_name(page: Visit) -> None:
             assert control.evaluate("(input) => input.labels.length > 0 || input.hasAttribute('aria-label')")
 
 
+SPEECH = """(explorer) => {
+  explorer.heard = [];
+  new MutationObserver((changes) => changes.forEach(({ target }) => {
+    const region = target.closest("[aria-live], [role=status], [role=alert], output");
+    if (region && region.getAttribute("aria-live") !== "off") explorer.heard.push(region.textContent);
+  })).observe(explorer, { subtree: true, childList: true });
+}"""
+
+
+def heard(explorer: Locator) -> list[str]:
+    """What a screen reader was given to say, without regions that were emptied."""
+    said: list[str] = explorer.evaluate("(explorer) => explorer.heard")
+    return [text for text in said if text]
+
+
+def test_numbers_are_spoken_once_when_the_figure_rests(page: Visit) -> None:
+    for explorer in explorers(page):
+        explorer.evaluate("(explorer) => explorer.set({ t: 1 })")
+        page.page.wait_for_timeout(1000)
+        explorer.evaluate(SPEECH)
+        play = explorer.locator("button.play")
+        play.click()
+        page.page.wait_for_timeout(1500)
+        assert heard(explorer) == []
+        play.click()
+        page.page.wait_for_function("(explorer) => explorer.heard.some(Boolean)", arg=explorer.element_handle())
+        page.page.wait_for_timeout(1000)
+        (text,) = heard(explorer)
+        t = explorer.locator("input[type=range]").first.input_value()
+        assert int(t) > 2 and text.startswith(f"Iterations t {t}: ")
+        for number in explorer.locator("dl.readouts dd").all_inner_texts():
+            assert number in text
+
+
 def test_nothing_went_wrong(page: Visit) -> None:
     """After all of the above."""
     assert page.errors == []
