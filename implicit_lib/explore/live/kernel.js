@@ -18,7 +18,7 @@ function fromKernel(model) {
 
 /** Float64 arrays, from the bytes that carry them. */
 function unpack(value) {
-  if (value instanceof DataView) return new Float64Array(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength));
+  if (ArrayBuffer.isView(value)) return new Float64Array(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength));
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, unpack(part)]));
 }
 
