@@ -5,8 +5,13 @@ from importlib import import_module
 
 import pytest
 
+MODULES = (
+    *("solvers._solve", "model", "lipschitz._jacobian"),
+    *("regularisation._jacobian_penalty", "regularisation._spectral", "regularisation._monotone"),
+)
 
-@pytest.mark.parametrize("name", ["implicit_lib.solvers._solve", "implicit_lib.model", "implicit_lib.lipschitz"])
+
+@pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_a_module(name: str) -> None:
-    failed, tried = doctest.testmod(import_module(name))
+    failed, tried = doctest.testmod(import_module(f"implicit_lib.{name}"))
     assert tried > 0 and failed == 0

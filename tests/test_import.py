@@ -10,7 +10,9 @@ HEAVY = ("plotly", "ipywidgets", "anywidget", "sympy", "scipy", "onnx", "onnxscr
 PUBLIC = (
     *("solve", "Solution", "Report", "Status", "Solver", "Picard", "ConvergenceWarning", "SolveInterrupted"),
     *("ImplicitModel", "Gradient", "ImplicitGradient", "JacobianFreeGradient", "UnrolledGradient"),
-    *("LipschitzEstimate", "contraction_modulus", "effective_lipschitz"),
+    *("Estimate", "EigenvalueEstimate"),
+    *("contraction_modulus", "effective_lipschitz", "local_lipschitz", "spectral_radius"),
+    *("jacobian_penalty", "bound_spectral_norm", "certified_norm", "MonotoneLinear"),
 )
 
 
