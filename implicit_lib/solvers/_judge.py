@@ -40,6 +40,11 @@ class Norms:
         self._tensors: list[tuple[Tensor, Tensor]] = []
         self.count = 0
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether looking at the numbers costs nothing."""
+        return self._array is not None
+
     def measure(self, at: Evaluation) -> None:
         """Take the norms of one more iterate."""
         dtype = torch.float32 if self.narrow else self.dtype
@@ -110,7 +115,15 @@ class Verdict:
 
 
 def judge(
-    steps: Tensor, sizes: Tensor, *, scale: Tensor | None, limit: Tensor, tol: float, before: Tensor, status: Tensor
+    steps: Tensor,
+    sizes: Tensor,
+    *,
+    scale: Tensor | None,
+    limit: Tensor,
+    tol: float,
+    before: Tensor,
+    status: Tensor,
+    quiet: bool,
 ) -> Verdict:
     """The verdict on k rows of ‖G(y) − y‖ and ‖G(y)‖, each (k, b), in float64.
 
@@ -120,8 +133,12 @@ def judge(
         tol: the relative residual at which a sample has converged; 0: nothing stops a sample, the worst found counts.
         before: the residuals of the row before (b,).
         status: int8 (b,), MAX_ITER for the samples that walk.
+        quiet: whether it is known that all samples walk, and none has finished.
     """
     residuals = steps / ((sizes if scale is None else scale) + torch.finfo(steps.dtype).tiny)
+    if quiet:
+        taken = torch.full_like(status, len(steps), dtype=torch.int64)
+        return Verdict(residuals, status, taken, taken - 1, torch.zeros_like(status, dtype=torch.bool))
     nonfinite = (steps + sizes < math.inf).logical_not()  # true for NaN too
     residuals = residuals.masked_fill(nonfinite, math.inf)
     codes = (residuals <= tol).to(torch.int8)

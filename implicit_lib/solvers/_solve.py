@@ -298,9 +298,12 @@ def _settle(
     problem: _Problem, walk: _Walk, trail: _Trail, n: int, last_step: Callable[[], tuple[Tensor, Any]]
 ) -> _Walk:
     """The walk after the first n iterations of the trail."""
+    # On a CPU most walks are known to end as they went on, which saves much where the state is small.
+    whole = walk.running == walk.y.shape[0]
+    quiet = whole and trail.norms.on_cpu and _watch(problem, walk).quiet_for(trail.norms, 0) > 0
     with torch.no_grad():
-        verdict, limit = _judge(problem, walk, *trail.norms.rows(0, n))
-        running, length = count(verdict) if problem.tol > 0 else (walk.running, n)
+        verdict, limit = _judge(problem, walk, *trail.norms.rows(0, n), quiet=quiet)
+        running, length = count(verdict) if problem.tol > 0 and not quiet else (walk.running, n)
     residuals = verdict.residuals.narrow(0, 0, length)
     y, memory = last_step() if running else (walk.y, walk.memory)
     if running < y.shape[0]:
@@ -321,7 +324,7 @@ def _settle(
     return _freed(moved)
 
 
-def _judge(problem: _Problem, walk: _Walk, steps: Tensor, sizes: Tensor) -> tuple[Verdict, Tensor]:
+def _judge(problem: _Problem, walk: _Walk, steps: Tensor, sizes: Tensor, *, quiet: bool) -> tuple[Verdict, Tensor]:
     """The verdict on these iterations, and the largest step that is not divergence."""
     if walk.limit is None:
         limit = DIVERGENCE_GROWTH * (walk.start_size + steps.select(0, 0))
@@ -329,7 +332,9 @@ def _judge(problem: _Problem, walk: _Walk, steps: Tensor, sizes: Tensor) -> tupl
         limit = walk.of_batch(walk.limit)
     scale = None if problem.scale is None else walk.of_batch(problem.scale)
     before, status = walk.of_batch(walk.last_residual), walk.of_batch(walk.status)
-    return judge(steps, sizes, scale=scale, limit=limit, tol=problem.tol, before=before, status=status), limit
+    return judge(
+        steps, sizes, scale=scale, limit=limit, tol=problem.tol, before=before, status=status, quiet=quiet
+    ), limit
 
 
 def _hold(walk: _Walk, verdict: Verdict, visited: dict[int, Tensor], y: Tensor) -> Tensor:
