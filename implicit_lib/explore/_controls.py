@@ -100,7 +100,7 @@ class Slider:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One of several named options. It selects the system that the explorer iterates."""
+    """One of several named options. It selects the system that the explorer iterates, or a system reads its number."""
 
     name: str
     label: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +45,10 @@ def drive(explorer: Explorer) -> None:
 
 
 def _choices(explorer: Explorer, name: str) -> list[dict[str, Any]]:
-    """The choices under which a control is moved; the choice itself is moved once."""
-    if explorer.chosen_by is None or name == explorer.chosen_by:
-        return [{}]
-    return [{explorer.chosen_by: option} for option in explorer.controls[explorer.chosen_by].sweep()]
+    """The choices under which a control is moved, in every combination; a choice is moved under the others."""
+    choices = [c for c in explorer.controls.values() if isinstance(c, Choice) and c.name != name]
+    options = [[(choice.name, option) for option in choice.sweep()] for choice in choices]
+    return [dict(combination) for combination in product(*options)]
 
 
 def _picture(explorer: Explorer, widget: ExplorerWidget, settings: Mapping[str, Any]) -> tuple[str, ...]:

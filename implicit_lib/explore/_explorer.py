@@ -35,10 +35,11 @@ class Explorer:
         name: an identifier, unique in the book; the page's file and the tests carry it.
         title: the figure's heading.
         system: what is iterated; or, with `chosen_by`, one system for each option of that choice.
-        controls: exactly one `Iterations`, then sliders and at most one choice. The iteration count is shown first.
+        controls: exactly one `Iterations`, then sliders and choices. The iteration count is shown first.
         panels: the plots.
         readouts: the numbers beside them.
-        chosen_by: the name of the choice that selects the system.
+        chosen_by: the name of the choice that selects the system. Any further choice is read by systems, as a slider
+            is: its value is the number of the chosen option, counted from 0.
 
     Raises:
         ValueError: if the parts do not fit together; the message names the part.
@@ -74,21 +75,26 @@ class Explorer:
         self._page_source = None if folder is None else write_page(self, Path(folder))
 
     def _systems(self, system: System | Mapping[str, System]) -> dict[str, System]:
-        choices = [c for c in self.controls.values() if isinstance(c, Choice)]
-        if [c.name for c in choices] != ([] if self.chosen_by is None else [self.chosen_by]):
-            raise ValueError(f"Explorer '{self.name}': chosen_by={self.chosen_by!r} must name its one Choice control.")
-        if not isinstance(system, Mapping):
-            if choices:
-                raise ValueError(f"Explorer '{self.name}' has a choice; give one system for each of its options.")
-            return {"": system}
-        if not choices or set(system) != set(choices[0].options):
-            expected = list(choices[0].options) if choices else "no choice"
-            raise ValueError(f"Explorer '{self.name}' has systems for {list(system)} and {expected} to choose from.")
-        return dict(system)
+        systems, options = dict(system) if isinstance(system, Mapping) else {"": system}, [""]
+        if self.chosen_by is not None:
+            chooser = self.controls.get(self.chosen_by)
+            if not isinstance(chooser, Choice):
+                raise ValueError(f"Explorer '{self.name}': chosen_by={self.chosen_by!r} must name a Choice control.")
+            options = list(chooser.options)
+        if set(systems) != set(options):
+            raise ValueError(
+                f"Explorer '{self.name}' needs one system for each option of the choice named by chosen_by, "
+                f"{options}; or one system, and no chosen_by. It has systems for {list(systems)}."
+            )
+        return systems
 
     def _check_references(self) -> None:
-        """Every control that a system reads, and every array that a panel draws, exists."""
+        """Every control that a system reads, and every array that a panel draws, exists; and every choice is read."""
         settings = self.settings()
+        read = frozenset[str]().union(*(s.step_controls | s.view_controls for s in self.systems.values()))
+        idle = {c.name for c in self.controls.values() if isinstance(c, Choice)} - read - {self.chosen_by}
+        if idle:
+            raise ValueError(f"Explorer '{self.name}': nothing reads the choice {sorted(idle)}; see chosen_by.")
         for option, system in self.systems.items():
             missing = (system.step_controls | system.view_controls) - set(self.controls)
             if missing:
@@ -120,8 +126,15 @@ class Explorer:
             raise ControlError(f"Explorer '{self.name}' has the controls {list(self.controls)}; got {sorted(unknown)}.")
         return {key: control.validate(changes.get(key, control.value)) for key, control in self.controls.items()}
 
+    def numbers(self, settings: Mapping[str, Any]) -> dict[str, float]:
+        """The settings as systems read them: of a choice, the number of its option."""
+        return {
+            key: control.options.index(settings[key]) if isinstance(control, Choice) else settings[key]
+            for key, control in self.controls.items()
+        }
+
     def _views(self, option: str, settings: Mapping[str, Any], t: int) -> list[Arrays]:
-        numbers = {key: value for key, value in settings.items() if not isinstance(value, str)}
+        numbers = self.numbers(settings)
         trajectory = self._trajectories.get(option)
         if trajectory is None or not trajectory.accepts(numbers):
             trajectory = self._trajectories[option] = Trajectory(self.systems[option], numbers)

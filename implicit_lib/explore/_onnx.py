@@ -5,41 +5,70 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 
-def export(
-    module: nn.Module,
-    arguments: Sequence[Tensor],
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    folder: Path,
-    stem: str,
-) -> str:
-    """Write `module` to `folder` and return the file's name, which carries the content's hash.
+class Exports:
+    """The ONNX files of one explorer. A module that several of its systems share is exported once."""
 
-    Shapes are fixed to those of `arguments`; weights are stored inside the file.
-    """
-    path = folder / f"{stem}.onnx"
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the exporter's deprecation notes are not the reader's
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            module.eval(),
-            # Cloned: the exporter takes one tensor given twice for one input, and would drop the other.
-            tuple(argument.clone() for argument in arguments),
-            dynamo=True,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            external_data=False,
-            verbose=False,
-        )
-    if program is None:
-        raise RuntimeError(f"torch.onnx.export returned no program for {stem!r}.")
-    program.save(path, external_data=False)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return path.rename(folder / f"{stem}-{digest}.onnx").name
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._written: dict[tuple[object, ...], str] = {}
+
+    def add(
+        self,
+        module: nn.Module,
+        call: Callable[..., tuple[Tensor, ...]],
+        arguments: Sequence[Tensor],
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        stem: str,
+    ) -> str:
+        """Write `call`, which runs `module` on tensors, and return the file's name, which carries the content's hash.
+
+        Shapes are fixed to those of `arguments`; weights are stored inside the file.
+        """
+        kinds = tuple((tuple(argument.shape), argument.dtype) for argument in arguments)
+        key = (module, kinds, tuple(inputs), tuple(outputs))
+        if key not in self._written:
+            self._written[key] = self._export(_Flat(module, call), arguments, inputs, outputs, stem)
+        return self._written[key]
+
+    def _export(
+        self, flat: nn.Module, arguments: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str], stem: str
+    ) -> str:
+        path = self.folder / f"{stem}.onnx"
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the exporter's deprecation notes are not the reader's
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+            program = torch.onnx.export(
+                flat.eval(),
+                # Cloned: the exporter takes one tensor given twice for one input, and would drop the other.
+                tuple(argument.clone() for argument in arguments),
+                dynamo=True,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                external_data=False,
+                verbose=False,
+            )
+        if program is None:
+            raise RuntimeError(f"torch.onnx.export returned no program for {stem!r}.")
+        program.save(path, external_data=False)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        return path.rename(self.folder / f"{stem}-{digest}.onnx").name
+
+
+class _Flat(nn.Module):
+    """ONNX graphs take and return tensors only: `call` gives the module what it expects instead."""
+
+    def __init__(self, module: nn.Module, call: Callable[..., tuple[Tensor, ...]]) -> None:
+        super().__init__()
+        self.module = module  # registered, so that its weights are stored
+        self._call = call
+
+    def forward(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        return self._call(*arguments)

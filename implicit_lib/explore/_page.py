@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from . import palette
+from ._onnx import Exports
 
 if TYPE_CHECKING:
     from ._explorer import Explorer
@@ -43,10 +44,9 @@ def describe(explorer: Explorer) -> dict[str, Any]:
 def write_page(explorer: Explorer, folder: Path) -> str:
     """Write `<name>.js` and the files it names into `folder`; return the module's file name."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings = explorer.settings()
-    numbers = {key: value for key, value in settings.items() if not isinstance(value, str)}
+    numbers, exports = explorer.numbers(explorer.settings()), Exports(folder)
     systems = [
-        f"{json.dumps(option)}: {system.write_page(folder, f'{explorer.name}-{index}', numbers)}"
+        f"{json.dumps(option)}: {system.write_page(exports, f'{explorer.name}-{index}', numbers)}"
         for index, (option, system) in enumerate(explorer.systems.items())
     ]
     arrays, readouts = explorer.frame()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import sympy
 
 from ._system import Arrays, Settings
+
+if TYPE_CHECKING:
+    from ._onnx import Exports
 
 State = tuple[npt.NDArray[np.float64], ...]
 _T = sympy.Symbol("t")
@@ -144,7 +146,7 @@ class SymbolicSystem:
             for (name, (kind, _)), column in zip(self._view.items(), columns, strict=True)
         }
 
-    def write_page(self, folder: Path, name: str, settings: Settings) -> str:
+    def write_page(self, exports: Exports, name: str, settings: Settings) -> str:
         """The system as a JavaScript object; nothing is written beside it."""
         fields = [{"name": key, "reduce": kind} for key, (kind, _) in self._view.items()]
         parts = {

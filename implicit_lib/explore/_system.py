@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ._onnx import Exports
 
 Arrays = dict[str, npt.NDArray[np.floating[Any]]]
 Settings = Mapping[str, float]
@@ -35,8 +37,8 @@ class System(Protocol):
     def view(self, state: Any, previous: Any, settings: Settings, t: int) -> Arrays:
         """1-D arrays and 0-d scalars (float) of iteration t; `previous` is the state of iteration max(t − 1, 0)."""
 
-    def write_page(self, folder: Path, name: str, settings: Settings) -> str:
-        """Write what the page needs into `folder`, in files that start with `name`; return a JavaScript expression."""
+    def write_page(self, exports: Exports, name: str, settings: Settings) -> str:
+        """Export what the page needs, in files that start with `name`; return a JavaScript expression."""
 
 
 class Trajectory:

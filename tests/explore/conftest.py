@@ -112,6 +112,67 @@ def of_torch() -> Explorer:
     )
 
 
+class Direct(nn.Module):
+    """x, up or down as the choice says."""
+
+    x: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("x", torch.linspace(0, 1, 5))
+
+    def forward(self, direction: Tensor) -> tuple[Tensor]:
+        return ((1 - 2 * direction) * self.x,)
+
+
+class HalfAndRemember(nn.Module):
+    """y ← y/2 + q, how often, and the largest entries so far."""
+
+    def forward(self, z: dict[str, Tensor], q: Tensor) -> dict[str, Tensor]:
+        y = z["y"] / 2 + q
+        return {
+            "y": y,
+            "count": z["count"] + 1,
+            "largest": torch.cat([z["largest"][1:], y.abs().max().reshape(1)]),
+        }
+
+
+class LookBack(nn.Module):
+    """The state, and the first iteration whose largest entry exceeded twice the threshold."""
+
+    def forward(
+        self, z: dict[str, Tensor], previous: dict[str, Tensor], q: Tensor, threshold: Tensor
+    ) -> dict[str, Tensor]:
+        exceeded = (z["largest"] > 2 * threshold).sum()
+        first = torch.where(exceeded > 0, z["count"] - exceeded + 1, torch.full_like(z["count"], torch.inf))
+        return {"x": q, "y": z["y"], "count": z["count"], "first": first, "new": z["count"] - previous["count"]}
+
+
+def remembering() -> Explorer:
+    """A state of several tensors, a choice that is read as a number, and a slider that only the view reads."""
+    system = TorchSystem(
+        encode=Direct(),
+        step=HalfAndRemember(),
+        view=LookBack(),
+        start={"y": torch.zeros(5), "count": torch.zeros(()), "largest": torch.zeros(8)},
+        controls=("direction",),
+        view_controls=("threshold",),
+    )
+    bind = {"y": {"x": Now("x"), "y": Now("y")}, "history": {"x": History("t"), "y": History("count")}}
+    return Explorer(
+        name="remembering",
+        title="y ← y/2 ± q",
+        system=system,
+        controls=[
+            Iterations(maximum=8, value=4),
+            Slider(name="threshold", label="h", minimum=0.1, maximum=0.9, step=0.1, value=0.5),
+            Choice(name="direction", label="d", options=["up", "down"], value="up"),
+        ],
+        panels=[panel(bind=bind)],
+        readouts=[Readout(label="first", name="first"), Readout(label="new", name="new")],
+    )
+
+
 @pytest.fixture
 def explorer() -> Explorer:
     return symbolic()

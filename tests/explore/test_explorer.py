@@ -27,6 +27,7 @@ from implicit_lib.explore import (
     SymbolicSystem,
     TorchSystem,
 )
+from implicit_lib.explore._onnx import Exports
 from tests.explore.conftest import (
     ETA,
     POINTS,
@@ -39,6 +40,7 @@ from tests.explore.conftest import (
     of_torch,
     panel,
     reciprocal,
+    remembering,
     sliders,
     symbolic,
 )
@@ -108,11 +110,38 @@ def test_a_torch_system_reaches_its_fixed_point() -> None:
 
 
 def test_choosing_changes_the_system() -> None:
-    choice = Choice(name="rule", label="Rule", options=["slow", "fast"], value="slow")
     systems = {"slow": reciprocal(), "fast": reciprocal(Y - 2 * ETA * (X * Y - 1))}
-    chosen = symbolic(system=systems, chosen_by="rule", controls=[*sliders(), choice])
+    chosen = symbolic(system=systems, chosen_by="rule", controls=[*sliders(), rule()])
     slow, fast = (chosen.arrays(t=1, rule=rule)["P"]["y"]["y"] for rule in ("slow", "fast"))
     np.testing.assert_allclose(fast, 2 * slow)
+
+
+def rule() -> Choice:
+    return Choice(name="rule", label="Rule", options=["slow", "fast"], value="slow")
+
+
+def test_a_system_reads_the_number_of_a_choice() -> None:
+    read = symbolic(
+        system=reciprocal(Y - (1 + sympy.Symbol("rule")) * ETA * (X * Y - 1)), controls=[*sliders(), rule()]
+    )
+    slow, fast = (read.arrays(t=1, rule=option)["P"]["y"]["y"] for option in ("slow", "fast"))
+    np.testing.assert_allclose(fast, 2 * slow)
+
+
+def test_a_torch_state_of_several_tensors() -> None:
+    explorer = remembering()
+    for direction, sign in (("up", 1), ("down", -1)):
+        arrays, numbers = explorer.frame(t=6, direction=direction, threshold=0.7)
+        np.testing.assert_allclose(arrays["P"]["y"]["y"], sign * np.linspace(0, 1, 5) * 2 * (1 - 0.5**6), rtol=1e-6)
+        np.testing.assert_array_equal(arrays["P"]["history"]["y"], np.arange(7))
+        assert numbers["first"] == 2  # the largest entry is 1, 1.5, …
+
+
+def test_moving_what_only_a_torch_view_reads_keeps_the_iterates(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = count_steps(monkeypatch, TorchSystem)
+    explorer = remembering()
+    assert [explorer.frame(t=6, threshold=threshold)[1]["first"] for threshold in (0.1, 0.7, 0.9)] == [1, 2, 4]
+    assert calls() == 6
 
 
 def test_t_comes_first(explorer: Explorer) -> None:
@@ -144,7 +173,9 @@ def test_refuses_a_control_out_of_range(explorer: Explorer, changes: dict[str, A
         (lambda: symbolic(controls=sliders()[:1]), "exactly one Iterations"),
         (lambda: symbolic(controls=sliders()[:2]), "reads \\['x0'\\], which no control sets"),
         (lambda: symbolic(panels=[panel(bind={"y": {"y": Now("z")}})]), "draws \\['z'\\]"),
-        (lambda: symbolic(chosen_by="rule"), "must name its one Choice"),
+        (lambda: symbolic(chosen_by="rule"), "must name a Choice"),
+        (lambda: symbolic(system={"slow": reciprocal()}), "one system for each option .* systems for \\['slow'\\]"),
+        (lambda: symbolic(controls=[*sliders(), rule()]), "nothing reads the choice \\['rule'\\]"),
         (lambda: panel(bind={"z": {"y": Now("y")}}), "binds the trace 'z'"),
         (lambda: panel(bind={"y": {"z": Now("y")}}), "can bind 'x' and 'y'"),
         (lambda: panel(alt=" "), "needs an alt text"),
@@ -157,7 +188,7 @@ def test_refuses_a_control_out_of_range(explorer: Explorer, changes: dict[str, A
         (lambda: Slider(name="a", label="a", minimum=0, maximum=1, step=0.3, value=0), "its maximum 1 must be"),
         (lambda: Slider(name="a", label="a", minimum=0, maximum=1, step=0.1, value=0.07), "its value 0.07 must be"),
         (
-            lambda: torch_system(start=torch.zeros(5, 1).double()).write_page(Path(), "x", {"scale": 1}),
+            lambda: torch_system(start=torch.zeros(5, 1).double()).write_page(Exports(Path()), "x", {"scale": 1}),
             "page runs float32",
         ),
         (lambda: panel(figure=go.Figure([go.Scatter(), go.Scatter()])), "needs a name of its own"),
@@ -171,7 +202,11 @@ def test_refuses_a_control_out_of_range(explorer: Explorer, changes: dict[str, A
         (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, []), view={}), "non-empty 1-D array"),
         (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, [np.nan]), view={}), "finite numbers"),
         (lambda: SymbolicSystem(step={Y: Y}, start={Y: 0}, points=(X, POINTS), view={"a": AtProbe(Y)}), "needs probe="),
-        (lambda: torch_system(start=torch.zeros(5, dtype=torch.int64)), "floating-point tensor; got dtype torch.int64"),
+        (lambda: torch_system(start=torch.zeros(5, dtype=torch.int64)), "floating-point tensors .* dtype torch.int64"),
+        (
+            lambda: torch_system(start={"y": torch.zeros(5), "n": torch.zeros(5).double()}),
+            "of one dtype; got dtype torch.float32, torch.float64",
+        ),
     ],
 )
 def test_refuses_parts_that_do_not_fit(build: Callable[[], object], complaint: str) -> None:
@@ -191,13 +226,16 @@ def torch_system(**changes: Any) -> TorchSystem:
 
 
 class Widen(nn.Module):
-    def forward(self, z: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-        return torch.cat([z, q])
+    def forward(self, z: Any, q: torch.Tensor) -> Any:
+        return torch.cat([z, q]) if isinstance(z, torch.Tensor) else {"n": torch.zeros(10)}
 
 
 def test_a_torch_step_keeps_its_shape() -> None:
     system = torch_system(step=Widen())
     with pytest.raises(ValueError, match=r"given \(5, 1\), torch.float32 and returned \(10, 1\)"):
+        system.step(system.start({"scale": 1.0}))
+    system = torch_system(step=Widen(), start={"y": torch.zeros(5, 1), "n": torch.zeros(1)})
+    with pytest.raises(ValueError, match=r"given y: \(5, 1\), .*; n: \(1,\), .* and returned n: \(10,\), "):
         system.step(system.start({"scale": 1.0}))
 
 

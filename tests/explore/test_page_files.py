@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 
-from implicit_lib.explore import PAGE_FILES, PAGE_MIME
-from tests.explore.conftest import of_torch, symbolic
+from implicit_lib.explore import PAGE_FILES, PAGE_MIME, Choice, Explorer, Iterations, Now, Slider, TorchSystem
+from tests.explore.conftest import Encode, Half, Look, of_torch, panel, remembering, symbolic
 
 
 def description(module: Path) -> dict[str, object]:
@@ -47,11 +49,51 @@ def test_onnx_files_agree_with_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     (q,) = sessions["encode"].run(None, {"scale": np.array(3, np.float32)})
     z = np.zeros((5, 1), np.float32)
     for _ in range(6):
-        (z,) = sessions["step"].run(None, {"z": z, "q0": q})
+        (z,) = sessions["step"].run(None, {"z0": z, "q0": q})
     np.testing.assert_allclose(z[:, 0], explorer.arrays(t=6, scale=3.0)["P"]["y"]["y"], rtol=1e-6)
-    _, y, moved = sessions["view"].run(None, {"z": z + 2, "previous": z, "q0": q})
+    _, y, moved = sessions["view"].run(None, {"z0": z + 2, "previous0": z, "q0": q})
     np.testing.assert_array_equal(y, z[:, 0] + 2)
     assert moved == 2  # z and its predecessor are two inputs
+
+
+def test_onnx_files_of_several_tensors_agree_with_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(PAGE_FILES, str(tmp_path))
+    explorer = remembering()
+    parts = {part: next(tmp_path.glob(f"remembering-0-{part}-*.onnx")) for part in ("encode", "step", "view")}
+    encode, step, view = (onnxruntime.InferenceSession(path) for path in parts.values())
+    (q,) = encode.run(None, {"direction": np.array(1, np.float32)})
+    z = [np.zeros(shape, np.float32) for shape in ((5,), (), (8,))]
+    for _ in range(6):
+        before, z = z, step.run(None, feeds(step, z0=z[0], z1=z[1], z2=z[2], q0=q))
+    after = {f"z{i}": tensor for i, tensor in enumerate(z)} | {f"previous{i}": part for i, part in enumerate(before)}
+    _, y, count, first, new = view.run(None, feeds(view, **after, q0=q, threshold=np.array(0.7, np.float32)))
+    arrays, numbers = explorer.frame(t=6, direction="down", threshold=0.7)
+    np.testing.assert_allclose(y, arrays["P"]["y"]["y"], rtol=1e-6)
+    assert [count, first, new] == [6, numbers["first"], numbers["new"]]
+
+
+def feeds(session: onnxruntime.InferenceSession, **tensors: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """Those that the session reads: the exporter drops what a module does not."""
+    return {node.name: tensors[node.name] for node in session.get_inputs()}
+
+
+def test_systems_share_the_files_of_the_modules_they_share(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(PAGE_FILES, str(tmp_path))
+    of_torch()
+    alone = {path.name for path in tmp_path.glob("*.onnx")}
+    encode, step, view = Encode(), Half(), Look()
+    systems = {
+        option: TorchSystem(encode=encode, step=step, view=view, start=torch.full((5, 1), z), controls=("scale",))
+        for option, z in (("from 0", 0.0), ("from 1", 1.0))
+    }
+    controls = [
+        Iterations(maximum=8),
+        Slider(name="scale", label="s", minimum=1, maximum=3, step=1, value=2),
+        Choice(name="start", label="z", options=list(systems), value="from 0"),
+    ]
+    bind = {"y": {"x": Now("x"), "y": Now("y")}}
+    Explorer(name="halving", title="z", system=systems, chosen_by="start", controls=controls, panels=[panel(bind=bind)])
+    assert {path.name for path in tmp_path.glob("*.onnx")} == alone
 
 
 def test_a_failure_fails_the_cell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

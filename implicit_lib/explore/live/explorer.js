@@ -69,8 +69,10 @@ class RichExplorer extends HTMLElement {
     await this.#walking;
     while (this.#stale) {
       this.#stale = false;
-      const { [this.description.controls[0].name]: t, ...rest } = this.figure.settings;
-      const numbers = Object.fromEntries(Object.entries(rest).filter(([, value]) => typeof value === "number"));
+      const { controls } = this.description;
+      const { [controls[0].name]: t, ...others } = this.figure.settings;
+      const number = ({ name, options }) => [name, options ? options.indexOf(others[name]) : others[name]]; // as systems read it
+      const numbers = Object.fromEntries(controls.slice(1).map(number));
       const trajectory = await this.#runner();
       if (this.#stale) continue; // the reader moved on while the model loaded
       await trajectory.adopt(numbers);

@@ -10,35 +10,55 @@ const numbers = (tensor) => (tensor.dims.length === 0 ? tensor.data[0] : Array.f
 const run = (session, feeds) =>
   session.run(Object.fromEntries(session.inputNames.map((name) => [name, feeds[name]])));
 
+const sessions = new Map();
+
+/** The session of a graph, made once: systems share graphs. */
+function open(url) {
+  if (!sessions.has(url)) {
+    const session = ort.InferenceSession.create(url);
+    session.catch(() => sessions.delete(url)); // the next move tries again
+    sessions.set(url, session);
+  }
+  return sessions.get(url);
+}
+
+const scalars = (names, controls) =>
+  Object.fromEntries(names.map((name) => [name, new ort.Tensor("float32", [controls[name]], [])]));
+
+const named = (prefix, tensors) => Object.fromEntries(tensors.map((tensor, i) => [`${prefix}${i}`, tensor]));
+
+/** A system's iterates: each is a list of tensors, z0, z1, … */
 export class OnnxRunner {
   /** Load the three graphs of `system`; `base` is the URL that its file names are relative to. */
   static async load(system, base) {
-    const open = (part) => ort.InferenceSession.create(new URL(system.files[part], base).href);
-    const [encode, step, view] = [await open("encode"), await open("step"), await open("view")];
+    const part = (name) => open(new URL(system.files[name], base).href);
+    const [encode, step, view] = [await part("encode"), await part("step"), await part("view")];
     return new OnnxRunner(system, { encode, step, view });
   }
 
-  constructor(system, sessions) {
+  constructor(system, graphs) {
     this.system = system;
-    this.sessions = sessions;
+    this.graphs = graphs;
     this.stepControls = system.stepControls;
   }
 
   async start(controls) {
-    const scalars = this.stepControls.map((name) => [name, new ort.Tensor("float32", [controls[name]], [])]);
-    this.encoded = await run(this.sessions.encode, Object.fromEntries(scalars));
-    const { shape, values } = this.system.start;
-    const size = shape.reduce((a, b) => a * b, 1);
-    const data = typeof values === "number" ? new Float32Array(size).fill(values) : Float32Array.from(values);
-    return new ort.Tensor("float32", data, shape);
+    this.encoded = await run(this.graphs.encode, scalars(this.stepControls, controls));
+    return this.system.start.map(({ shape, values }) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      const data = typeof values === "number" ? new Float32Array(size).fill(values) : Float32Array.from(values);
+      return new ort.Tensor("float32", data, shape);
+    });
   }
 
   async step(z) {
-    return (await run(this.sessions.step, { z, ...this.encoded })).z_next;
+    const next = await run(this.graphs.step, { ...named("z", z), ...this.encoded });
+    return z.map((_, i) => next[`next${i}`]);
   }
 
-  async view(z, previous) {
-    const seen = await run(this.sessions.view, { z, previous, ...this.encoded });
-    return Object.fromEntries(this.system.fields.map(({ name }) => [name, numbers(seen[name])]));
+  async view(z, previous, controls) {
+    const looked = scalars(this.system.viewControls, controls);
+    const seen = await run(this.graphs.view, { ...named("z", z), ...named("previous", previous), ...this.encoded, ...looked });
+    return Object.fromEntries(this.system.fields.map((name) => [name, numbers(seen[name])]));
   }
 }
