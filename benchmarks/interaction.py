@@ -20,7 +20,7 @@ from shutil import copy
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conftest import FLAGS as CHROMIUM_FLAGS
-from tests.lab.test_lab import CHAPTER, address, wait_for_the_first_figure, wait_until_idle
+from tests.lab.test_lab import CHAPTER, address, first_figure, run_chapter
 from tests.lab.test_lab import FLAGS as LAB_FLAGS
 from tools import book
 from tools import browser as chromium
@@ -95,13 +95,8 @@ def in_lab(browser: Browser) -> tuple[str, list[float], int]:
 
 
 def move_in_lab(page: Page, url: str) -> list[float]:
-    page.goto(f"{url}/lab/tree/{CHAPTER.name}")
-    wait_until_idle(page)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    wait_for_the_first_figure(page)
-    explorer = page.locator(".rich-explorer").first
-    explorer.evaluate('(explorer) => explorer.scrollIntoView({ block: "start", behavior: "instant" })')
+    run_chapter(page, url)
+    explorer = first_figure(page)
     page.wait_for_timeout(2000)
     return [explorer.evaluate(MOVE_IN_LAB) for _ in range(MOVES)]
 

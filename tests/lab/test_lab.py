@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.conftest import Visit, blank
 from tests.notebooks.hygiene import NOTEBOOKS
@@ -57,43 +57,51 @@ def address(server: subprocess.Popen[str]) -> str:
 def chapter(browser: Browser, lab_url: str) -> Iterator[Visit]:
     """The chapter, open, with all cells run."""
     with blank(browser) as visited:
-        page = visited.page
-        page.goto(f"{lab_url}/lab/tree/{CHAPTER.name}")
-        wait_until_idle(page)
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        wait_for_the_first_figure(page)
+        run_chapter(visited.page, lab_url)
         yield visited
 
 
-def wait_until_idle(page: Page) -> None:
-    """Until the kernel is there and quiet; before that, running cells would open a dialog."""
+def run_chapter(page: Page, url: str) -> None:
+    """Open the chapter, run all cells, and wait until the last has run: the notebook then stands at its end."""
+    page.goto(f"{url}/lab/tree/{CHAPTER.name}")
+    # Before the kernel is there, running cells would open a dialog.
     expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.locator(".jp-InputPrompt", has_text="[*]").first.wait_for(state="attached")
+    page.wait_for_function(f"() => !({LAST_PROMPT})()?.includes('*')", timeout=PATIENCE)
 
 
-def wait_for_the_first_figure(page: Page) -> None:
-    """Running all cells scrolls to the last one, and the first leave the document: scroll back up until it is drawn."""
-    page.wait_for_function(
-        """() => {
-            document.querySelector(".jp-WindowedPanel-outer").scrollTo(0, 0);
-            return document.querySelector(".rich-explorer .js-line");
-        }""",
-        timeout=PATIENCE,
-    )
-    wait_until_idle(page)
+# JupyterLab keeps only the cells in sight in the document.
+LAST_PROMPT = """() => {
+    const notebook = document.querySelector(".jp-WindowedPanel-outer");
+    notebook.scrollTo(0, notebook.scrollHeight);
+    return [...notebook.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].at(-1)?.textContent;
+}"""
 
 
-DRAWN = """() => [...document.querySelector(".rich-explorer").querySelectorAll(".js-line")].map(
-    (line) => line.getAttribute("d")).join()"""
+def first_figure(page: Page) -> Locator:
+    """The chapter's first explorer, in sight and drawn."""
+    page.locator(".jp-WindowedPanel-outer").evaluate("(notebook) => notebook.scrollTo(0, 0)")
+    figure = page.get_by_role("group", name="One rule, iterated")
+    figure.locator(".js-line").first.wait_for(state="attached", timeout=PATIENCE)
+    figure.evaluate('(figure) => figure.scrollIntoView({ block: "start", behavior: "instant" })')
+    return figure
+
+
+def curves(figure: Locator) -> list[str]:
+    paths: list[str] = figure.locator(".js-line").evaluate_all("(lines) => lines.map((line) => line.getAttribute('d'))")
+    return paths
 
 
 def test_the_slider_moves_the_plot(chapter: Visit) -> None:
-    page = chapter.page
-    before = page.evaluate(DRAWN)
-    slider = page.locator(".rich-explorer input[type=range]").first
+    figure = first_figure(chapter.page)
+    before = curves(figure)
+    slider = figure.locator("input[type=range]").first
     slider.focus()
     slider.press("ArrowRight")
-    page.wait_for_function(f"(before) => ({DRAWN})() !== before", arg=before, timeout=PATIENCE)
+    expect(figure.locator(".spoken")).to_contain_text("Iterations t 9: ", timeout=PATIENCE)
+    assert curves(figure) != before
 
 
 def test_needs_no_other_host(chapter: Visit) -> None:
@@ -101,4 +109,6 @@ def test_needs_no_other_host(chapter: Visit) -> None:
 
 
 def test_no_cell_failed(chapter: Visit) -> None:
+    """Where a cell fails, JupyterLab runs none after it."""
+    assert re.search(r"\d", chapter.page.evaluate(LAST_PROMPT))
     assert chapter.page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0

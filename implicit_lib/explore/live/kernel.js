@@ -40,6 +40,8 @@ function render({ model, el }) {
   };
   for (const [event, listener] of Object.entries(follow)) model.on(event, listener);
   figure.set(model.get("settings"));
+  // Arrows and the space bar move what has the focus; a notebook would take them for its own.
+  el.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
   plotly(() => fromKernel(model)).catch(() => {}); // the figure says what failed
   figure.show(frameOf(model), "draw").catch(fail);
   return () => {
