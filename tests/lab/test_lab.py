@@ -97,6 +97,7 @@ def curves(figure: Locator) -> list[str]:
 def test_the_slider_moves_the_plot(chapter: Visit) -> None:
     figure = first_figure(chapter.page)
     before = curves(figure)
+    assert len(before) == 7  # the first frame: target, three iterates, slope and its limit, residual
     slider = figure.locator("input[type=range]").first
     slider.focus()
     slider.press("ArrowRight")

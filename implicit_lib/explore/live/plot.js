@@ -49,6 +49,9 @@ function recolour(value, swap) {
   return swap[value] ?? value;
 }
 
+/** A trace whose every point is drawn, as it is when the curve moves: dashes would jump where points were left out. */
+const unsimplified = (trace) => (trace.type === "scatter" ? { ...trace, line: { simplify: false, ...trace.line } } : trace);
+
 const LINES = { gridcolor: "rgba(128,128,128,.25)", zerolinecolor: "rgba(128,128,128,.7)" };
 
 function layout(figure, element) {
@@ -131,12 +134,10 @@ export class Plot {
     this.waiting = this.element.clientWidth ? null : { how: "draw", arrays };
     if (this.waiting) return;
     this.moved = null;
-    // Every point is drawn, as it is when the curve moves: the dashes of a line that leaves some out would jump.
-    const line = (trace) => (trace.type === "scatter" ? { line: { simplify: false, ...trace.line } } : {});
-    const data = this.figure.data.map((trace) => ({ ...trace, ...line(trace), ...arrays[trace.name] }));
     const swap = isDark(this.element) ? this.dark : {};
+    const data = this.figure.data.map((trace) => ({ ...unsimplified(recolour(trace, swap)), ...arrays[trace.name] }));
     this.names.replaceChildren(...legend(this.figure, swap));
-    await Plotly.react(this.element, recolour(data, swap), recolour(layout(this.figure, this.element), swap), CONFIG);
+    await Plotly.react(this.element, data, recolour(layout(this.figure, this.element), swap), CONFIG);
   }
 
   /** Move the curves; plotly itself draws only what cannot be moved, and hears of the rest in `settle`. */
