@@ -35,13 +35,6 @@ SOLVERS = {
 
 def independence() -> list[Row]:
     """The largest relative difference of a sample's result beside four others and a neighbour to its result alone."""
-    return [
-        Row(name, {library: _difference(solver, neighbour) for library, solver in SOLVERS.items()}, 1e-6)
-        for name, neighbour in NEIGHBOURS.items()
-    ]
-
-
-def _difference(solver: Callable[..., Tensor], neighbour: Callable[[Tensor], Tensor]) -> Cell:
     generator = torch.Generator().manual_seed(0)
     W = torch.randn(N, N, generator=generator) * 0.45 / N**0.5
     x = torch.randn(4, N, generator=generator)
@@ -49,16 +42,21 @@ def _difference(solver: Callable[..., Tensor], neighbour: Callable[[Tensor], Ten
     def good(y: Tensor, x: Tensor) -> Tensor:
         return torch.tanh((W * y[:, None]).sum(-1) + x)  # not a matrix product: its rounding depends on the batch
 
-    def together(y: Tensor) -> Tensor:
+    def mixed(y: Tensor, neighbour: Callable[[Tensor], Tensor]) -> Tensor:
         return torch.cat([good(y[:4], x), neighbour(y[4:])])
 
-    alone = torch.cat([solver(partial(good, x=each[None]), torch.zeros(1, N), CALLS) for each in x])
-    try:
-        beside = solver(together, torch.zeros(5, N), CALLS)[:4]
-    except RuntimeError:
-        return "raises"
-    difference = (beside - alone).norm(dim=1) / alone.norm(dim=1)
-    return rounded(difference.nan_to_num(torch.inf).max().item())
+    cells: dict[str, dict[str, Cell]] = {name: {} for name in NEIGHBOURS}
+    for library, solver in SOLVERS.items():
+        alone = torch.cat([solver(partial(good, x=each[None]), torch.zeros(1, N), CALLS) for each in x])
+        for name, neighbour in NEIGHBOURS.items():
+            try:
+                beside = solver(partial(mixed, neighbour=neighbour), torch.zeros(5, N), CALLS)[:4]
+            except RuntimeError:
+                cells[name][library] = "raises"
+                continue
+            difference = (beside - alone).norm(dim=1) / alone.norm(dim=1)
+            cells[name][library] = rounded(difference.nan_to_num(torch.inf).max().item())
+    return [Row(name, each, 1e-6) for name, each in cells.items()]
 
 
 def useful() -> list[Row]:

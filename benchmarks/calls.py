@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 from torch import Tensor
 
@@ -60,8 +59,7 @@ def symmetric() -> list[Row]:
     """Calls to 1e-6 where W is symmetric and x small, so that the slopes at the fixed point are large."""
     rows = []
     for norm, target in ((0.9, 27), (0.99, 40)):
-        problem = Zoo().symmetric(64, 256, norm=norm)
-        problem = replace(problem, x=0.3 * problem.x)
+        problem = Zoo().symmetric(64, 256, norm=norm, drive=0.3)
         cells: dict[str, Cell] = {"ours": _number(_made(problem)[-1])}
         cells["Picard"] = _number(_first(problem, ours.picard, MOST)[-1])
         cells |= {name: _number(_first(problem, solver, MOST // 2)[-1]) for name, solver in PEERS.items()}

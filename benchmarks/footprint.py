@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from benchmarks import ours, training
 from benchmarks.report import Cell, Row, rounded
 
-BATCH, N = 64, 512
+BATCH, N = 8, 512
 STEPS = 100
 Method = Callable[..., Tensor]
 

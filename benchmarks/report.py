@@ -75,7 +75,7 @@ class Table:
         """The table as the page shows it."""
         columns = list(self.rows[0].cells)
         targets = any(row.target is not None for row in self.rows)
-        head = ["", *columns, *(["target", ""] if targets else [])]
+        head = ["case", *columns, *(["target", "verdict"] if targets else [])]
         lines = [head, ["---"] * len(head)]
         for row in self.rows:
             verdict = [_target(row), "" if row.target is None else "met" if row.met else "**missed**"]
