@@ -10,6 +10,15 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+
+
+def _zero_tangent(primal: Tensor, like: Tensor, *, self_num_batch_dims: int = 0) -> Tensor:
+    return torch.zeros_like(like)
+
+
+_NO_ONNX_FORM = {torch.ops.aten._new_zeros_with_same_feature_meta.default: _zero_tangent}
+"""Operations that forward-mode derivatives leave behind and that the exporter lacks, in terms of those it has."""
 
 
 class Exports:
@@ -45,10 +54,14 @@ class Exports:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the exporter's deprecation notes are not the reader's
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+            # Cloned: the exporter takes one tensor given twice for one input, and would drop the other.
+            own = tuple(argument.clone() for argument in arguments)
+            # Traced first: the exporter knows no torch.func, which Newton's method differentiates with.
+            trace = make_fx(flat.eval(), _NO_ONNX_FORM, tracing_mode="fake", _allow_non_fake_inputs=True)
+            plain = trace(*own)
             program = torch.onnx.export(
-                flat.eval(),
-                # Cloned: the exporter takes one tensor given twice for one input, and would drop the other.
-                tuple(argument.clone() for argument in arguments),
+                plain,
+                own,
                 dynamo=True,
                 input_names=list(inputs),
                 output_names=list(outputs),
@@ -57,6 +70,8 @@ class Exports:
             )
         if program is None:
             raise RuntimeError(f"torch.onnx.export returned no program for {stem!r}.")
+        for node in program.model.graph:
+            node.metadata_props.clear()  # stack traces: most of a small file
         program.save(path, external_data=False)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         return path.rename(self.folder / f"{stem}-{digest}.onnx").name

@@ -112,11 +112,13 @@ class TorchSystem:
         """Three ONNX files (encode, step, view) and the JavaScript object that names them.
 
         Raises:
-            ValueError: the start is not float32, which the page's arithmetic is.
+            ValueError: the start is in another precision than the page's arithmetic knows.
         """
         start = self._leaves(self._start)
-        if start[0].dtype != torch.float32:
-            raise ValueError(f"The page runs float32, but start is {start[0].dtype}: use .float() on it and modules.")
+        if start[0].dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"The page runs float32 and float64, but start is {start[0].dtype}; convert it and modules."
+            )
         state = self.start(settings)
         seen = self.view(state, state, settings, 0)
         given, looked_at = self._tensors(self._controls, settings), self._tensors(self._view_controls, settings)
@@ -145,6 +147,7 @@ class TorchSystem:
         }
         description = {
             "kind": "onnx",
+            "dtype": str(start[0].dtype).removeprefix("torch."),
             "files": files,
             "stepControls": list(self._controls),
             "viewControls": list(self._view_controls),

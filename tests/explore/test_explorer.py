@@ -188,8 +188,8 @@ def test_refuses_a_control_out_of_range(explorer: Explorer, changes: dict[str, A
         (lambda: Slider(name="a", label="a", minimum=0, maximum=1, step=0.3, value=0), "its maximum 1 must be"),
         (lambda: Slider(name="a", label="a", minimum=0, maximum=1, step=0.1, value=0.07), "its value 0.07 must be"),
         (
-            lambda: torch_system(start=torch.zeros(5, 1).double()).write_page(Exports(Path()), "x", {"scale": 1}),
-            "page runs float32",
+            lambda: torch_system(start=torch.zeros(5, 1).bfloat16()).write_page(Exports(Path()), "x", {"scale": 1}),
+            "page runs float32 and float64, but start is torch.bfloat16",
         ),
         (lambda: panel(figure=go.Figure([go.Scatter(), go.Scatter()])), "needs a name of its own"),
         (lambda: Readout(label="r", name="y", format="%s"), "takes a format like"),

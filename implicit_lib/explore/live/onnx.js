@@ -22,8 +22,7 @@ function open(url) {
   return sessions.get(url);
 }
 
-const scalars = (names, controls) =>
-  Object.fromEntries(names.map((name) => [name, new ort.Tensor("float32", [controls[name]], [])]));
+const ARRAYS = { float32: Float32Array, float64: Float64Array };
 
 const named = (prefix, tensors) => Object.fromEntries(tensors.map((tensor, i) => [`${prefix}${i}`, tensor]));
 
@@ -43,12 +42,20 @@ export class OnnxRunner {
   }
 
   async start(controls) {
-    this.encoded = await run(this.graphs.encode, scalars(this.stepControls, controls));
-    return this.system.start.map(({ shape, values }) => {
-      const size = shape.reduce((a, b) => a * b, 1);
-      const data = typeof values === "number" ? new Float32Array(size).fill(values) : Float32Array.from(values);
-      return new ort.Tensor("float32", data, shape);
-    });
+    this.encoded = await run(this.graphs.encode, this.#scalars(this.stepControls, controls));
+    return this.system.start.map(({ shape, values }) => this.#tensor(values, shape));
+  }
+
+  /** A tensor of these values, or of one value for all its entries. */
+  #tensor(values, shape) {
+    const data = new ARRAYS[this.system.dtype](shape.reduce((a, b) => a * b, 1));
+    if (typeof values === "number") data.fill(values);
+    else data.set(values);
+    return new ort.Tensor(this.system.dtype, data, shape);
+  }
+
+  #scalars(names, controls) {
+    return Object.fromEntries(names.map((name) => [name, this.#tensor(controls[name], [])]));
   }
 
   async step(z) {
@@ -57,7 +64,7 @@ export class OnnxRunner {
   }
 
   async view(z, previous, controls) {
-    const looked = scalars(this.system.viewControls, controls);
+    const looked = this.#scalars(this.system.viewControls, controls);
     const seen = await run(this.graphs.view, { ...named("z", z), ...named("previous", previous), ...this.encoded, ...looked });
     return Object.fromEntries(this.system.fields.map((name) => [name, numbers(seen[name])]));
   }
