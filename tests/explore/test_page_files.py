@@ -10,8 +10,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from torch import Tensor, nn
 
 from implicit_lib.explore import PAGE_FILES, PAGE_MIME, Choice, Explorer, Iterations, Now, Slider, TorchSystem
+from implicit_lib.explore._onnx import Exports
 from tests.explore.conftest import Encode, Half, Look, of_torch, panel, remembering, symbolic
 
 
@@ -75,6 +77,27 @@ def test_onnx_files_of_several_tensors_agree_with_torch(monkeypatch: pytest.Monk
 def feeds(session: onnxruntime.InferenceSession, **tensors: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """Those that the session reads: the exporter drops what a module does not."""
     return {node.name: tensors[node.name] for node in session.get_inputs()}
+
+
+class Newton(nn.Module):
+    """y ← y − f(y)/f'(y) for f(y) = y² − q, the derivative by torch.func."""
+
+    def forward(self, y: Tensor, q: Tensor) -> Tensor:
+        residual, slope = torch.func.jvp(lambda y: y * y - q, (y,), (torch.ones_like(y),))
+        return y - residual / slope
+
+
+def test_a_step_that_differentiates_is_exported_in_double_precision(tmp_path: Path) -> None:
+    encode, start = Encode().double(), torch.ones(5, 1, dtype=torch.float64)
+    system = TorchSystem(encode=encode, step=Newton(), view=Look(), start=start, controls=("scale",))
+    files = json.loads(system.write_page(Exports(tmp_path), "root", {"scale": 2.0}))["files"]
+    step = onnxruntime.InferenceSession(tmp_path / files["step"])
+    state = system.start({"scale": 2.0})
+    y, q = start.numpy(), state.q[0].numpy()
+    for _ in range(6):
+        state, (y,) = system.step(state), step.run(None, {"z0": y, "q0": q})
+    np.testing.assert_allclose(y, state.z.numpy(), rtol=1e-14)
+    np.testing.assert_allclose(y[1:], np.sqrt(q[1:]), rtol=1e-12)
 
 
 def test_systems_share_the_files_of_the_modules_they_share(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
