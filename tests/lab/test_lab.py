@@ -105,6 +105,15 @@ def test_the_slider_moves_the_plot(chapter: Visit) -> None:
     assert curves(figure) != before
 
 
+def test_turns_dark_with_jupyterlab(chapter: Visit) -> None:
+    tick = first_figure(chapter.page).locator(".xtick text").first
+    expect(tick).to_have_css("fill", "rgb(0, 0, 0)")
+    chapter.page.keyboard.press("Control+Shift+C")
+    chapter.page.locator("#modal-command-palette input").fill("JupyterLab Dark")
+    chapter.page.locator("#modal-command-palette .lm-CommandPalette-item", has_text="JupyterLab Dark").first.click()
+    expect(tick).to_have_css("fill", "rgb(255, 255, 255)", timeout=PATIENCE)
+
+
 def test_needs_no_other_host(chapter: Visit) -> None:
     assert chapter.external == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser, Locator, expect
 
 from tests.conftest import Visit, visit
 from tests.pages.test_pages import written_pages
@@ -110,6 +110,16 @@ def test_numbers_are_spoken_once_when_the_figure_rests(page: Visit) -> None:
         assert int(t) > 2 and text.startswith(f"Iterations t {t}: ")
         for number in explorer.locator("dl.readouts dd").all_inner_texts():
             assert number in text
+
+
+def test_turns_dark_with_the_page(page: Visit) -> None:
+    for explorer in explorers(page):
+        tick = explorer.locator(".xtick text").first
+        light = tick.evaluate("(text) => getComputedStyle(text).fill")
+        page.page.evaluate("() => (document.documentElement.dataset.theme = 'dark')")
+        expect(tick).not_to_have_css("fill", light)
+        page.page.evaluate("() => (document.documentElement.dataset.theme = 'light')")
+        expect(tick).to_have_css("fill", light)
 
 
 def test_nothing_went_wrong(page: Visit) -> None:

@@ -1,6 +1,6 @@
 // A figure that the reader moves: controls, numbers and plots. What computes it is not its business.
 import { element, format, makeControl, makePlay } from "./controls.js";
-import { onThemeChange, Plot } from "./plot.js";
+import { Plot } from "./plot.js";
 
 const REST = 300; // milliseconds without a move: longer than a step of Play
 let figures = 0;
@@ -21,7 +21,13 @@ export class Figure {
     this.play = makePlay(iterations, this.controls[iterations.name], onMove);
     this.controls[iterations.name].row.append(this.play.button);
     this.#build();
-    this.theme = onThemeChange(() => this.last && this.show(this.last, "draw"));
+    // The page turned light or dark: a transition (see explorer.css) tells of it wherever the figure stands. JupyterLab
+    // takes the cell out of the document meanwhile, which cancels it; a frame later all has its colour.
+    const turn = ({ target, propertyName }) => {
+      if (target === root && propertyName === "color" && this.last)
+        requestAnimationFrame(() => this.show(this.last, "draw"));
+    };
+    for (const end of ["transitionend", "transitioncancel"]) root.addEventListener(end, turn);
   }
 
   #build() {
@@ -101,7 +107,6 @@ export class Figure {
 
   close() {
     clearTimeout(this.#resting);
-    this.theme.disconnect();
     this.play.stop();
   }
 }

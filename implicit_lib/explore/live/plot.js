@@ -24,14 +24,6 @@ export function plotly(findSource = vendored) {
   return window.plotlyOfExplorers;
 }
 
-/** Call `listener` whenever the page turns light or dark: Sphinx marks its root, JupyterLab its body. */
-export function onThemeChange(listener) {
-  const observer = new MutationObserver(listener);
-  const attributeFilter = ["data-theme", "theme", "data-jp-theme-light"];
-  for (const node of [document.documentElement, document.body]) observer.observe(node, { attributeFilter });
-  return observer;
-}
-
 /** The colour of the text where a figure stands. */
 const inkOf = (element) => getComputedStyle(element).color;
 
