@@ -79,6 +79,11 @@ class TorchSystem:
     def _of_leaves(self, leaves: Sequence[Tensor]) -> Z:
         return leaves[0] if isinstance(self._start, Tensor) else dict(zip(self._start, leaves, strict=True))
 
+    def _in_order(self, z: Any) -> Any:
+        """The state with its tensors in the order of the start's; anything else as it is."""
+        same_names = isinstance(z, dict) and isinstance(self._start, dict) and z.keys() == self._start.keys()
+        return {name: z[name] for name in self._start} if same_names else z
+
     def _tensors(self, names: Sequence[str], settings: Settings) -> tuple[Tensor, ...]:
         return tuple(self._leaves(self._start)[0].new_tensor(settings[name]) for name in names)
 
@@ -93,7 +98,7 @@ class TorchSystem:
     @torch.no_grad()
     def step(self, state: _State) -> _State:
         """One evaluation of the operator."""
-        z = self._step(state.z, *state.q)
+        z = self._in_order(self._step(state.z, *state.q))
         given, returned = _kind(state.z), _kind(z)
         if given != returned:
             raise ValueError(f"step must keep names, shapes and dtypes: it was given {given} and returned {returned}.")
@@ -127,7 +132,7 @@ class TorchSystem:
         n = len(start)
 
         def step(*tensors: Tensor) -> tuple[Tensor, ...]:
-            return tuple(self._leaves(self._step(self._of_leaves(tensors[:n]), *tensors[n:])))
+            return tuple(self._leaves(self._in_order(self._step(self._of_leaves(tensors[:n]), *tensors[n:]))))
 
         def view(*tensors: Tensor) -> tuple[Tensor, ...]:
             here, earlier = self._of_leaves(tensors[:n]), self._of_leaves(tensors[n : 2 * n])

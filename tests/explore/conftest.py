@@ -131,8 +131,8 @@ class HalfAndRemember(nn.Module):
     def forward(self, z: dict[str, Tensor], q: Tensor) -> dict[str, Tensor]:
         y = z["y"] / 2 + q
         return {
-            "y": y,
             "count": z["count"] + 1,
+            "y": y,
             "largest": torch.cat([z["largest"][1:], y.abs().max().reshape(1)]),
         }
 
