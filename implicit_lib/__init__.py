@@ -1,8 +1,10 @@
 """Implicit models: fixed-point solvers, gradients through an equilibrium, and their Lipschitz constants."""
 
+from implicit_lib.gradients import AdjointReport as AdjointReport
 from implicit_lib.gradients import Gradient as Gradient
 from implicit_lib.gradients import ImplicitGradient as ImplicitGradient
 from implicit_lib.gradients import JacobianFreeGradient as JacobianFreeGradient
+from implicit_lib.gradients import PhantomGradient as PhantomGradient
 from implicit_lib.gradients import UnrolledGradient as UnrolledGradient
 from implicit_lib.lipschitz import EigenvalueEstimate as EigenvalueEstimate
 from implicit_lib.lipschitz import Estimate as Estimate

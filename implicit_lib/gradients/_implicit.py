@@ -1,17 +1,20 @@
 """Implicit differentiation: the implicit function theorem, with the adjoint system solved by fixed-point iteration."""
 
+import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from implicit_lib.gradients._gradient import Pull, reattach
-from implicit_lib.solvers import ConvergenceWarning, Picard, Report, Solution, Solver, solve
+from implicit_lib.gradients._adjoint import AdjointReport, AdjointSolver
+from implicit_lib.gradients._closure import LeafMap
+from implicit_lib.gradients._equilibrium import attach_equilibrium, in_this_autocast
+from implicit_lib.solvers import ConvergenceWarning, Picard, Solution, Solver
 from implicit_lib.solvers._checks import check_settings
-from implicit_lib.solvers._state import Leaves, norms, scaled
+from implicit_lib.solvers._state import Leaves, Operator, flatten_state, per_sample, statistics_dtype, unflatten_state
 
 Y = TypeVar("Y")
 
@@ -22,12 +25,17 @@ class ImplicitGradient:
 
     The adjoint system is the fixed-point problem v = (∂G/∂y)ᵀ v + dL/dy*, a contraction wherever G is, solved from
     v = dL/dy* with vector-Jacobian products of one application of G. Memory does not depend on the number of
-    iterations, forward or backward. Differentiating the gradient again raises.
+    iterations, forward or backward.
 
-    A sample's adjoint has converged when ‖(∂G/∂y)ᵀ v + dL/dy* − v‖ ≤ tol ‖dL/dy*‖: relative to that sample's incoming
-    gradient, so that scaling the loss changes nothing. The error of v is then at most tol ‖dL/dy*‖ / (1 − μ), for G of
-    modulus μ in y. If some sample does not converge, the backward pass issues a `ConvergenceWarning`, and uses what
-    was reached; `last_report` tells which, how far, and after how many iterations.
+    A sample's adjoint has converged when its estimated relative error is at most tol. The estimate is the residual,
+    times how much larger the error is than the residual: 1/(1 − ρ) for residuals that fall by ρ an iteration
+    (Proposition 5 of the book), or what the walk itself showed, whichever is larger. It is an estimate, not a bound:
+    the part of the error that falls slowest can hide below the rest. Scaling the loss changes nothing. If some sample
+    does not converge, the backward pass issues a `ConvergenceWarning`, and uses what was reached; `last_report` tells
+    which, how far, and after how many iterations.
+
+    The gradient can be differentiated again, any number of times: the adjoint system is an equilibrium too, and is
+    differentiated implicitly. For this G is called once more at y*, so it has to be deterministic.
 
     Where the forward solve stopped short of the fixed point, at exactly k iterations say, this is still the derivative
     of the fixed point, evaluated at the iterate: not the derivative of the iterate (that is `UnrolledGradient`).
@@ -39,7 +47,7 @@ class ImplicitGradient:
         solver: the method for the adjoint system.
 
     Attributes:
-        last_report: statuses, iterations and residuals of the last backward pass through this object.
+        last_report: statuses, iterations, residuals and estimated errors of the last backward solve of this object.
 
     Raises:
         TypeError, ValueError: as `solve` does for tol, max_iter and solver.
@@ -48,42 +56,50 @@ class ImplicitGradient:
     tol: float = 1e-4
     max_iter: int = 100
     solver: Solver = field(default_factory=Picard)
-    last_report: Report | None = field(default=None, init=False, repr=False, compare=False)
+    last_report: AdjointReport | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_settings(self.solver, self.max_iter, self.tol)
 
-    def differentiate(self, G: Callable[[Y], Y], walk: Callable[[], Solution[Y]]) -> Solution[Y]:
-        """The solution of `walk`, found without a graph, its value attached to the adjoint solve."""
+    def differentiate(self, G: Callable[[Y], Y], walk: Callable[[int], Solution[Y]], max_iter: int) -> Solution[Y]:
+        """The solution, found without a graph, its value attached to the adjoint solve."""
         if not torch.is_grad_enabled():
-            return walk()
+            return walk(max_iter)
         with torch.no_grad():
-            solution = walk()
-        return reattach(G, solution, self._adjoint, differentiate_y=True)
+            solution = walk(max_iter)
+        values, spec = flatten_state(solution.value, "the value of the solution")
+        attached = attach_equilibrium(values, in_this_autocast(Operator(G, spec), values[0].device), self._solve)
+        return replace(solution, value=unflatten_state(attached, spec))
 
-    def _adjoint(self, images: Leaves, points: Leaves) -> Pull:
-        def pull(gradients: Leaves) -> Leaves:
-            # Unit gradients keep the adjoint within the range of every dtype, whatever the scale of the loss.
-            size = norms(gradients)
-            units = scaled(gradients, torch.where(size > 0, 1 / size, 1.0))
+    def _solve(self, pullback: LeafMap, gradients: Leaves) -> Leaves:
+        """v = pullback(v) + gradients, to the tolerance."""
+        unit = self._unit(gradients)
+        g = gradients if unit is None else _times(gradients, 1 / unit)
 
-            def transposed(v: Leaves) -> Leaves:
-                return tuple(pulled + unit for pulled, unit in zip(_vjp(images, points, v), units, strict=True))
+        def transposed(v: Leaves) -> Leaves:
+            return tuple(pulled + each for pulled, each in zip(pullback(v), g, strict=True))
 
-            solution = solve(
-                transposed,
-                units,
-                solver=self.solver,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                relative_to=torch.ones_like(size),
-            )
-            self._tell(solution.report)
-            return scaled(solution.value, size)
+        settings = AdjointSolver(solver=self.solver, max_iter=self.max_iter, tol=self.tol)
+        value, report = settings.solve(transposed, g)
+        self._tell(report)
+        return value if unit is None else _times(value, unit)
 
-        return pull
+    def _unit(self, gradients: Leaves) -> Tensor | None:
+        """What to measure each sample's gradients in (B,), lest the adjoint leave the range of its dtype.
 
-    def _tell(self, report: Report) -> None:
+        Powers of two, which round nothing. None where the gradients are far from the ends of the range, as far as can
+        be seen: with tol=0 nobody looks.
+        """
+        narrowest = min((torch.finfo(each.dtype) for each in gradients), key=lambda info: info.max)
+        largest = _largest(gradients)
+        proper = (largest > 0) & (largest < math.inf)
+        if self.tol > 0 and narrowest.bits >= 32:
+            extreme = proper & ((largest < narrowest.tiny**0.25) | (largest > narrowest.max**0.25))
+            if not bool(extreme.any()):
+                return None
+        return torch.where(proper, torch.exp2(torch.log2(largest).round()), 1.0)
+
+    def _tell(self, report: AdjointReport) -> None:
         self.last_report = report
         if self.tol > 0 and not bool(report.converged.all()):
             warnings.warn(
@@ -93,9 +109,20 @@ class ImplicitGradient:
             )
 
 
-def _vjp(images: Leaves, points: Leaves, v: Leaves) -> tuple[Tensor, ...]:
-    """(∂images/∂points)ᵀ v, zero where G ignores y."""
-    pairs = [(image, each) for image, each in zip(images, v, strict=True) if image.requires_grad]
-    return torch.autograd.grad(
-        [image for image, _ in pairs], points, [each for _, each in pairs], retain_graph=True, materialize_grads=True
-    )
+def _largest(leaves: Leaves) -> Tensor:
+    """The largest magnitude in every sample (B,)."""
+    dtype = statistics_dtype(leaves[0].device)
+    rows = [leaf.reshape(len(leaf), math.prod(leaf.shape[1:])) for leaf in leaves]
+    each = [torch.linalg.vector_norm(row, ord=math.inf, dim=1).to(dtype) for row in rows if row.shape[1]]
+    return torch.stack(each).amax(dim=0) if each else rows[0].new_zeros(len(rows[0]), dtype=dtype)
+
+
+def _times(leaves: Leaves, factor: Tensor) -> Leaves:
+    """Every sample times its power of two (B,), in two factors of which each is within the range of float32."""
+    first = torch.exp2((torch.log2(factor) / 2).round())
+    return tuple(_product(leaf, first, factor / first) for leaf in leaves)
+
+
+def _product(leaf: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    wide = torch.promote_types(leaf.dtype, torch.float32)
+    return (leaf * per_sample(first, leaf).to(wide) * per_sample(second, leaf).to(wide)).to(leaf.dtype)

@@ -4,7 +4,6 @@ import gc
 import math
 import warnings
 import weakref
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,24 +15,26 @@ from implicit_lib import (
     ConvergenceWarning,
     ImplicitGradient,
     JacobianFreeGradient,
+    PhantomGradient,
     Picard,
-    Solution,
     Status,
     UnrolledGradient,
     solve,
 )
 from implicit_lib.gradients import Gradient
-from tests.gradients.problems import dense_gradient, tanh_operator, tanh_problem
+from tests.gradients.problems import dense_gradient, equilibrium, tanh_equilibrium, tanh_operator, tanh_problem
 
 pytestmark = pytest.mark.filterwarnings("error::implicit_lib.ConvergenceWarning")
 
 
-def equilibrium(gradient: Gradient, G: Callable[[Tensor], Tensor], y0: Tensor, **options: object) -> Solution[Tensor]:
-    return gradient.differentiate(G, lambda: solve(G, y0, **{"max_iter": 2000, "tol": 1e-13, **options}))
-
-
-def tanh_equilibrium(gradient: Gradient, W: Tensor, x: Tensor, **options: object) -> Tensor:
-    return equilibrium(gradient, tanh_operator(W, x), torch.zeros_like(x), **options).value
+ALL = [
+    ImplicitGradient(),
+    JacobianFreeGradient(),
+    PhantomGradient(steps=3),
+    UnrolledGradient(),
+    UnrolledGradient(checkpoint=7),
+]
+PHANTOM = 0.5 * (1 + 0.5 + (0.5**2 + 0.25**2))  # λ (1 + M + M²)[u, u] with M = (I + J) / 2
 
 
 @given(modulus=st.floats(0.1, 0.97), seed=st.integers(0, 1000), damping=st.sampled_from([1.0, 0.6]))
@@ -61,13 +62,14 @@ def test_the_tolerance_is_relative_to_the_incoming_gradient(tol: float, scale: f
 
 
 def test_the_tolerance_holds_close_to_criticality() -> None:
-    """For G = 0.99 y + x the adjoint residual is 0.99^t of the incoming gradient, and 0.01 · 0.99^t of the adjoint."""
+    """For G = 0.99 y + x the error of the adjoint is 100 times its residual, 0.99^t of the incoming gradient."""
     x = torch.ones(1, dtype=torch.float64, requires_grad=True)
     gradient = ImplicitGradient(tol=1e-3, max_iter=2000)
     y = equilibrium(gradient, lambda y: 0.99 * y + x, torch.zeros_like(x), max_iter=5000).value
     (slope,) = torch.autograd.grad(y, x)
-    assert int(gradient.last_report.iterations) == math.ceil(math.log(1e-3) / math.log(0.99))
     assert float(slope) == pytest.approx(100, rel=1e-3)
+    needed = math.log(1e-3) / math.log(0.99)
+    assert needed <= int(gradient.last_report.iterations) <= needed + math.log(0.25) / math.log(0.99) + 2
 
 
 def test_the_scale_of_the_loss_changes_no_iteration() -> None:
@@ -132,7 +134,7 @@ def test_an_adjoint_of_no_iterations_is_jacobian_free() -> None:
     torch.testing.assert_close(*results)
 
 
-@pytest.mark.parametrize("gradient", [ImplicitGradient(), JacobianFreeGradient(), UnrolledGradient()])
+@pytest.mark.parametrize("gradient", ALL)
 def test_the_value_is_that_of_the_solve(gradient: Gradient) -> None:
     W, x = tanh_problem(modulus=0.9)
     G = tanh_operator(W, x)
@@ -146,7 +148,7 @@ def test_the_value_is_that_of_the_solve(gradient: Gradient) -> None:
         assert enabled.status == expected.status and torch.equal(enabled.residuals, expected.residuals)
 
 
-@pytest.mark.parametrize("gradient", [ImplicitGradient(tol=1e-10), JacobianFreeGradient(), UnrolledGradient()])
+@pytest.mark.parametrize("gradient", ALL)
 def test_states_may_be_nested_and_partly_constant(gradient: Gradient) -> None:
     """y = (u, w, c) with u = w/2 + x, w = u/2: u = 4x/3, w = 2x/3; c has no gradient at all."""
     x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
@@ -157,22 +159,24 @@ def test_states_may_be_nested_and_partly_constant(gradient: Gradient) -> None:
     value = equilibrium(gradient, G, {name: torch.zeros(2, dtype=torch.float64) for name in "uwc"}).value
     torch.testing.assert_close(value["w"].detach(), 2 * x.detach() / 3)
     (slope,) = torch.autograd.grad(value["u"].sum(), x)
-    expected = 1.0 if isinstance(gradient, JacobianFreeGradient) else 4 / 3
-    torch.testing.assert_close(slope, torch.full_like(x, expected), rtol=1e-9, atol=0)
+    # J maps (u, w) to (w, u) / 2; of its powers the even ones lead from u to u.
+    expected = {JacobianFreeGradient: 1.0, PhantomGradient: PHANTOM}.get(type(gradient), 4 / 3)
+    torch.testing.assert_close(slope, torch.full_like(x, expected), rtol=1e-3, atol=0)
 
 
-@pytest.mark.parametrize("gradient", [ImplicitGradient(), JacobianFreeGradient(), UnrolledGradient()])
+@pytest.mark.parametrize("gradient", ALL)
 def test_an_operator_without_parameters_has_no_gradient(gradient: Gradient) -> None:
     ones = torch.ones(2)
     for G in (lambda y: ones, lambda y: 0.5 * y + ones, lambda y: y):
         assert not equilibrium(gradient, G, torch.zeros(2)).value.requires_grad
 
 
-@pytest.mark.parametrize("gradient", [ImplicitGradient(), JacobianFreeGradient(), UnrolledGradient()])
+@pytest.mark.parametrize("gradient", ALL)
 def test_an_operator_that_returns_its_parameter(gradient: Gradient) -> None:
     x = torch.ones(2, requires_grad=True)
     value = equilibrium(gradient, lambda y: x, torch.zeros(2)).value
-    assert torch.equal(torch.autograd.grad(value.sum(), x)[0], torch.ones(2))
+    expected = 1 - 0.5**3 if isinstance(gradient, PhantomGradient) else 1.0
+    assert torch.equal(torch.autograd.grad(value.sum(), x)[0], torch.full((2,), expected))
 
 
 @pytest.mark.parametrize("gradient", [ImplicitGradient(), JacobianFreeGradient()])
@@ -193,20 +197,6 @@ def test_two_equilibria_in_one_graph_and_a_second_backward_pass() -> None:
         found = torch.autograd.grad(outer.sum(), (W, x), retain_graph=True)
         for a, b in zip(found, expected, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
-
-
-@pytest.mark.parametrize("gradient", [ImplicitGradient(), JacobianFreeGradient()])
-def test_differentiating_twice_is_a_loud_error(gradient: Gradient) -> None:
-    W, x = tanh_problem(modulus=0.5)
-    with pytest.raises(RuntimeError, match=r"UnrolledGradient\(\) for second derivatives"):
-        torch.autograd.grad(tanh_equilibrium(gradient, W, x).sum(), x, create_graph=True)
-
-
-def test_the_unrolled_gradient_can_be_differentiated_twice() -> None:
-    W, x = tanh_problem(modulus=0.5)
-    assert torch.autograd.gradgradcheck(
-        lambda W, x: tanh_equilibrium(UnrolledGradient(), W, x, max_iter=3, tol=0), (W, x), fast_mode=True
-    )
 
 
 def test_an_adjoint_that_does_not_converge_is_reported() -> None:
@@ -289,7 +279,7 @@ def test_memory_is_constant_in_depth_unless_unrolled() -> None:
     assert saved_bytes(UnrolledGradient(), 200) > 15 * saved_bytes(UnrolledGradient(), 10)
 
 
-@pytest.mark.parametrize("gradient", [ImplicitGradient(), JacobianFreeGradient(), UnrolledGradient()])
+@pytest.mark.parametrize("gradient", ALL)
 def test_a_training_step_leaves_no_cycle_behind(gradient: Gradient) -> None:
     gc.collect()
     gc.disable()
