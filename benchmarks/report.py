@@ -136,11 +136,11 @@ def page() -> str:
     """
     text = PAGE.read_text()
     for name in (name for names in TABLES.values() for name in names):
-        place = re.compile(rf"(?s)(?<=^% table {name}\n).*?(?=^% end$)", re.MULTILINE)
-        if not place.search(text):
+        before, line, rest = text.partition(f"\n% table {name}\n")
+        _, end, after = rest.partition("% end\n")
+        if not end:
             raise KeyError(f"{PAGE} has no line '% table {name}' with a line '% end' after it")
-        table = f"\n{load(name).markdown}\n\n"
-        text = place.sub(lambda _, table=table: table, text)
+        text = f"{before}{line}\n{load(name).markdown}\n\n{end}{after}"
     return text
 
 
