@@ -1,0 +1,120 @@
+"""Anderson acceleration on an orthonormal history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from implicit_lib.solvers._checks import check_count
+from implicit_lib.solvers._guard import Guard, first_guard, judge, lengths
+from implicit_lib.solvers._slots import empty_slots, mark, no_slots_used, place
+from implicit_lib.solvers._solver import Evaluation
+
+# A change of the residual that points within half a degree (0.01 as a sine) of where remembered changes point adds no
+# direction. It is newer word of old ones, and where the two disagree, G is nonlinear and the older word outdated.
+_DEPENDENT = math.sqrt(1 - 0.01**2)
+
+
+class _Memory(NamedTuple):
+    guard: Guard
+    residual: Tensor  # (B, N), the last one, in the guard's unit
+    image: Tensor  # (B, N), the last one
+    changes: Tensor  # (B, m + 1, N), orthonormal combinations of changes of the residual
+    images: Tensor  # (B, m + 1, N), the same combinations of changes of the image
+    used: Tensor  # (B, 1, m + 1), 1 where a slot holds a pair and 0 where it is free or forgotten
+    spare: int  # the free slot that the next pair is written to, while those of the last step are still whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anderson:
+    """Anderson acceleration: extrapolate the last changes of y and G(y) to where the residual is smallest.
+
+    With f = G(y) − y, the next iterate is G(y) − P γ, where γ minimises ‖f − Q γ‖; the columns of Q and P are changes
+    of f and of G(y) from iteration to iteration. Each new pair of changes is made orthogonal to the remembered ones
+    (truncated Gram–Schmidt: Tang, Xu, He, Saad and Xi 2024, arXiv:2403.14961), so that γ = Qᵀ f, without a linear
+    system to solve or a ridge to choose, whatever the scale of the state. A pair that is forgotten lives on in those
+    that were made orthogonal to it: where ∂G/∂y is symmetric, a short history does the work of an unlimited one.
+
+    Every sample decides for itself how far to trust its history. An iterate whose residual is not the smallest so far
+    takes a Picard step, and forgets its history; if it was acceleration that led there, the step goes back and starts
+    from the image before. So a sample loses one call of G when an acceleration fails, and none where Picard's own
+    residuals grow first, as they do for operators far from normal. A pair of changes whose Δf does not oppose its Δy,
+    as it does wherever G contracts, is left out: it leads to a fixed point that repels.
+
+    What no short history can give is Picard's exact end after n steps on a nilpotent operator of index n > history;
+    and on operators so far from normal that the residuals of a contraction stagnate, it may need some calls more.
+
+    Args:
+        history: how many pairs of changes are remembered, at least 1. Memory: 2 history + 4 states.
+        damping: β in (0, 1]: accelerate (1 − β) y + β G(y) instead of G(y).
+
+    Raises:
+        TypeError, ValueError: a setting has the wrong type or is out of range.
+    """
+
+    history: int = 5
+    damping: float = 1.0
+    patience: ClassVar[int] = 5
+
+    def __post_init__(self) -> None:
+        if check_count(self.history, "history") == 0:
+            raise ValueError("history must be at least 1, but is 0; plain iteration is Picard()")
+        if not isinstance(self.damping, Real) or not 0 < self.damping <= 1:
+            raise ValueError(f"damping must be in (0, 1], but is {self.damping!r}; 1 is undamped")
+
+    def init(self, y: Tensor) -> None:
+        """Nothing: the first step makes the memory, in the dtype of the residual."""
+
+    def step(self, G: Callable[[Tensor], Tensor], at: Evaluation, memory: _Memory | None) -> tuple[Tensor, _Memory]:
+        """The next iterate (B, N) and memory. G is not called."""
+        image = at.image.to(at.residual.dtype)
+        if self.damping < 1:
+            image = image - (1 - self.damping) * at.residual
+        if memory is None:
+            return image.to(at.y.dtype), self._start(at, image)
+        residual = at.residual * memory.guard.unit
+        length = lengths(residual)
+        good, failed, guard = judge(memory.guard, length)
+        last_image, memory = memory.image, _remember(memory, residual, image, length, good)
+        weights = torch.bmm(residual.unsqueeze(1), memory.changes.mT) * (memory.used * (good / guard.unit).unsqueeze(2))
+        y = torch.baddbmm(image.unsqueeze(1), weights, memory.images, alpha=-1).squeeze(1)
+        y = torch.where(failed, last_image, y)
+        return y.to(at.y.dtype), memory._replace(guard=guard, residual=residual, image=image)
+
+    def _start(self, at: Evaluation, image: Tensor) -> _Memory:
+        guard = first_guard(at)
+        residual = at.residual * guard.unit
+        changes, images = empty_slots(residual, self.history), empty_slots(residual, self.history)
+        return _Memory(guard, residual, image, changes, images, no_slots_used(changes), 0)
+
+
+def _remember(memory: _Memory, residual: Tensor, image: Tensor, length: Tensor, good: Tensor) -> _Memory:
+    """The memory with the newest pair of changes in the spare slot, and the next slot spared."""
+    change = residual - memory.residual
+    change_of_image = (image - memory.image).mul_(memory.guard.unit)
+    along = torch.bmm(change.unsqueeze(1), memory.changes.mT)  # rows: as columns it would take ten times as long
+    along = along * memory.used
+    keep = good & (lengths(along.squeeze(1)) < _DEPENDENT * lengths(change))
+    along, used = along * keep.unsqueeze(2), memory.used * keep.unsqueeze(2)
+    new = torch.baddbmm(change.unsqueeze(1), along, memory.changes, alpha=-1).squeeze(1)
+    new_image = torch.baddbmm(change_of_image.unsqueeze(1), along, memory.images, alpha=-1).squeeze(1)
+    # A change lost in the rounding of the residual is not blown up to length 1; tiny is for one that is exactly zero.
+    info = torch.finfo(length.dtype)
+    size = lengths(new) + (info.eps * length + info.tiny)
+    # Where G contracts, ⟨Δf, Δy⟩ < 0, that is ⟨Δf, ΔG⟩ < ‖Δf‖²: a pair for which this fails leads to a fixed point that
+    # repels, or to none. It becomes zero, and so takes no part.
+    attracted = torch.linalg.vecdot(new, new_image).unsqueeze(1) < size * size
+    size = torch.where(attracted, size, math.inf)
+    marks, spare = mark(used, memory.spare)
+    return memory._replace(
+        changes=place(memory.changes, memory.spare, new, size),
+        images=place(memory.images, memory.spare, new_image, size),
+        used=marks,
+        spare=spare,
+    )

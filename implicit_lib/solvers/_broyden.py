@@ -1,0 +1,116 @@
+"""Broyden's method with a limited memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from implicit_lib.solvers._checks import check_count
+from implicit_lib.solvers._guard import Guard, allowed, first_guard, judge, lengths, renewed
+from implicit_lib.solvers._slots import empty_slots, mark, no_slots_used, place
+from implicit_lib.solvers._solver import Evaluation
+
+# An update whose denominator ⟨Δy, H Δf⟩ is this small next to its factors would blow H up by more than a thousand.
+_LEAST_COSINE = 1e-3
+
+# Broyden's steps do not minimise the residual: it may rise by this before a step counts as failed.
+_PATIENCE = 1.5
+
+_FIRST_TRUST = 3.0  # how far the first quasi-Newton step may go beyond G(y), in lengths of the residual
+
+
+class _Memory(NamedTuple):
+    guard: Guard
+    trust: Tensor  # (B, 1), how far the last step might go
+    y: Tensor  # (B, N), the last one, in the guard's unit
+    residual: Tensor  # (B, N), the last one, in the guard's unit
+    image: Tensor  # (B, N), the last one
+    left: Tensor  # (B, m + 1, N), the vectors u of H = −I + Σ u vᵀ
+    right: Tensor  # (B, m + 1, N), its vectors v
+    used: Tensor  # (B, 1, m + 1), 1 where a slot holds a pair and 0 where it is free or forgotten
+    spare: int  # the free slot that the next pair is written to, while those of the last step are still whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broyden:
+    """Broyden's good method: a quasi-Newton step y − H f, with f = G(y) − y and H an approximation of (∂f/∂y)⁻¹.
+
+    H starts as −I, which makes the first step a Picard step. Each iteration changes it as little as possible, in the
+    inverse's own form (Sherman–Morrison), so that H Δf = Δy for the newest changes: a matrix of rank 1,
+    (Δy − H Δf) Δyᵀ H / ⟨Δy, H Δf⟩, is added. The last `history` of these are kept, and older ones dropped. (Broyden
+    1965; with limited memory as in Bai, Kolter and Koltun 2019, arXiv:1909.01377.)
+
+    Every sample is guarded: from an iterate whose residual is half as large again as the smallest so far it takes a
+    Picard step and starts H afresh, and a quasi-Newton step that led to such an iterate is undone. How far a step may
+    go grows with each success and shrinks with each failure. An update is left out if it would divide by almost
+    nothing, or if Δf does not oppose Δy, as it does wherever G contracts.
+
+    Args:
+        history: how many updates are remembered, at least 1. Memory: 2 history + 5 states.
+
+    Raises:
+        TypeError, ValueError: history is not an integer, or less than 1.
+    """
+
+    history: int = 5
+    patience: ClassVar[int] = 5
+
+    def __post_init__(self) -> None:
+        if check_count(self.history, "history") == 0:
+            raise ValueError("history must be at least 1, but is 0; plain iteration is Picard()")
+
+    def init(self, y: Tensor) -> None:
+        """Nothing: the first step makes the memory, in the dtype of the residual."""
+
+    def step(self, G: Callable[[Tensor], Tensor], at: Evaluation, memory: _Memory | None) -> tuple[Tensor, _Memory]:
+        """The next iterate (B, N) and memory. G is not called."""
+        if memory is None:
+            return at.image, self._start(at)
+        image = at.image.to(at.residual.dtype)
+        y, residual = at.y * memory.guard.unit, at.residual * memory.guard.unit
+        length = lengths(residual)
+        good, failed, guard = judge(memory.guard, length, patience=_PATIENCE)
+        trust, last_image = renewed(memory.trust, memory.guard, good), memory.image
+        memory = _update(memory, y, residual, good)
+        # y − H f = G(y) − Σ u ⟨v, f⟩: what it moves the iterate beyond G(y).
+        move = _times(residual, memory.right, memory.left, memory.used)
+        moved = torch.addcmul(image, move, allowed(trust, good, move, length) / guard.unit, value=-1)
+        moved = torch.where(failed, last_image, moved)
+        memory = memory._replace(guard=guard, trust=trust, y=y, residual=residual, image=image)
+        return moved.to(at.y.dtype), memory
+
+    def _start(self, at: Evaluation) -> _Memory:
+        guard = first_guard(at)
+        residual = at.residual * guard.unit
+        left, right = empty_slots(residual, self.history), empty_slots(residual, self.history)
+        image = at.image.to(residual.dtype)
+        trust = torch.full_like(guard.best, _FIRST_TRUST)
+        return _Memory(guard, trust, at.y * guard.unit, residual, image, left, right, no_slots_used(left), 0)
+
+
+def _times(row: Tensor, inner: Tensor, outer: Tensor, used: Tensor) -> Tensor:
+    """Σ ⟨row, inner⟩ outer over the used slots, (B, N)."""
+    return torch.bmm(torch.bmm(row.unsqueeze(1), inner.mT) * used, outer).squeeze(1)
+
+
+def _update(memory: _Memory, y: Tensor, residual: Tensor, good: Tensor) -> _Memory:
+    """The memory with H changed so that H Δf = Δy, its new pair in the spare slot, and the next slot spared."""
+    step, change = y - memory.y, residual - memory.residual
+    used = memory.used * good.unsqueeze(2)
+    carried = _times(change, memory.right, memory.left, used) - change  # H Δf
+    right = _times(step, memory.left, memory.right, used) - step  # Hᵀ Δy
+    denominator = torch.linalg.vecdot(right, change).unsqueeze(1)
+    size = lengths(right) + torch.finfo(right.dtype).tiny
+    safe = denominator.abs() > _LEAST_COSINE * size * lengths(change)
+    safe = safe & (torch.linalg.vecdot(step, change).unsqueeze(1) < 0)
+    marks, spare = mark(used, memory.spare)
+    return memory._replace(
+        left=place(memory.left, memory.spare, step - carried, torch.where(safe, denominator / size, torch.inf)),
+        right=place(memory.right, memory.spare, right, size),
+        used=marks,
+        spare=spare,
+    )

@@ -1,0 +1,66 @@
+"""When to trust an extrapolation: what Anderson, Broyden and Newton–Krylov share so that they never do worse for long.
+
+Every sample decides for itself. An iterate is good if its residual is the smallest so far. From a good iterate the
+method extrapolates. From any other the step is a Picard step; and if it was an extrapolation that led to this iterate,
+it is undone: the walk goes on from the image before, where a Picard step would have led.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from implicit_lib.solvers._solver import Evaluation
+
+# How a success and a failure change how far a step may go, where that is limited at all. A near-critical operator needs
+# steps of 1/(1 − μ) residuals, and gets there after a few successes.
+_SUCCESS, _FAILURE = 4.0, 0.125
+_LEAST_TRUST, _MOST_TRUST = 1e-3, 1e12
+
+
+class Guard(NamedTuple):
+    """What one sample knows of its past: each a column (B, 1)."""
+
+    unit: Tensor  # about one over the size of the problem, a power of two: in this unit no square of a length overflows
+    best: Tensor  # the smallest length of a residual so far
+    extrapolated: Tensor  # whether the last step was more than a Picard step
+
+
+def first_guard(at: Evaluation) -> Guard:
+    """The guard after the first evaluation, from which the step is Picard's."""
+    image, residual = at.image.detach().to(at.residual.dtype), at.residual.detach()
+    size = torch.maximum(image.abs(), residual.abs()).amax(1, keepdim=True)
+    unit = torch.exp2(-torch.floor(torch.log2(size.clamp(2.0**-120, 2.0**120))))
+    best = lengths(residual * unit)
+    return Guard(unit, best, torch.zeros_like(best, dtype=torch.bool))
+
+
+def judge(guard: Guard, length: Tensor, *, patience: float = 1.0) -> tuple[Tensor, Tensor, Guard]:
+    """Which iterates are good, which extrapolations failed, (B, 1) each, and the guard to go on with.
+
+    With patience > 1, an iterate is good up to that multiple of the smallest residual: for methods that do not
+    minimise it.
+    """
+    length = length.detach()
+    good = length < (guard.best if patience == 1 else patience * guard.best)
+    failed = guard.extrapolated > good
+    return good, failed, Guard(guard.unit, torch.minimum(guard.best, length), good)
+
+
+def renewed(trust: Tensor, guard: Guard, good: Tensor) -> Tensor:
+    """How far, in lengths of the residual, a step may go (B, 1), given how far the last one might and how it ended."""
+    changed = trust * torch.where(good, _SUCCESS, _FAILURE)
+    return torch.where(guard.extrapolated, changed, trust).clamp(_LEAST_TRUST, _MOST_TRUST)
+
+
+def allowed(trust: Tensor, good: Tensor, move: Tensor, length: Tensor) -> Tensor:
+    """What share (B, 1) of the move (B, N) is taken: none where the iterate is not good."""
+    return (trust * length / (lengths(move) + torch.finfo(length.dtype).tiny)).clamp(max=1) * good
+
+
+def lengths(rows: Tensor) -> Tensor:
+    """Euclidean norms of the rows (B, N), as a column (B, 1)."""
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return norms
