@@ -1,5 +1,8 @@
 """Fixed-point solvers: settings objects, one solve loop, and the solution it returns."""
 
+from implicit_lib.solvers._anderson import Anderson as Anderson
+from implicit_lib.solvers._broyden import Broyden as Broyden
+from implicit_lib.solvers._newton import NewtonKrylov as NewtonKrylov
 from implicit_lib.solvers._picard import Picard as Picard
 from implicit_lib.solvers._solution import ConvergenceWarning as ConvergenceWarning
 from implicit_lib.solvers._solution import Report as Report
