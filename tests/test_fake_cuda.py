@@ -16,6 +16,7 @@ from implicit_lib import (
     ImplicitGradient,
     ImplicitModel,
     JacobianFreeGradient,
+    PhantomGradient,
     Picard,
     UnrolledGradient,
     contraction_modulus,
@@ -57,6 +58,15 @@ class Tanh(nn.Module):
 
     def forward(self, y: Tensor, q: Tensor) -> Tensor:
         return torch.tanh(self.layer(y) + q)
+
+
+GRADIENTS = [
+    ImplicitGradient(tol=0, max_iter=4),
+    JacobianFreeGradient(),
+    PhantomGradient(steps=2),
+    UnrolledGradient(),
+    UnrolledGradient(checkpoint=2),
+]
 
 
 def model_on(device: torch.device, gradient: Gradient | None = None) -> ImplicitModel:
@@ -104,11 +114,19 @@ def test_a_model_runs_forward(device: torch.device) -> None:
     assert [y.device for y in model.trajectory(x, 3)] == [device] * 3
 
 
-@pytest.mark.parametrize("gradient", [ImplicitGradient(tol=0, max_iter=4), JacobianFreeGradient(), UnrolledGradient()])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 def test_a_model_runs_backward(gradient: Gradient) -> None:
     model = model_on(META, gradient)
     model(torch.ones(5, 2, device=META), iterations=6).square().mean().backward()
     assert all(parameter.grad is not None and parameter.grad.device == META for parameter in model.parameters())
+
+
+def test_second_derivatives_stay_on_their_device() -> None:
+    model = model_on(META, ImplicitGradient(tol=0, max_iter=4))
+    x = torch.ones(5, 2, device=META, requires_grad=True)
+    (slope,) = torch.autograd.grad(model(x, iterations=6).sum(), x, create_graph=True)
+    slope.square().sum().backward()
+    assert model.operator.layer.weight.grad.device == META
 
 
 def test_the_effective_lipschitz_constant_stays_on_its_device(device: torch.device) -> None:

@@ -13,6 +13,7 @@ from implicit_lib import (
     ImplicitGradient,
     ImplicitModel,
     JacobianFreeGradient,
+    PhantomGradient,
     Picard,
     Status,
     UnrolledGradient,
@@ -231,3 +232,150 @@ def test_the_parts_are_submodules_and_the_model_copies() -> None:
     inputs = torch.randn(2, 2, dtype=torch.float64)
     assert torch.equal(twin(inputs), model(inputs))
     assert "Picard(damping=1.0)" in repr(model)
+
+
+def recorded_batches(model: ImplicitModel, x: Tensor) -> list[int]:
+    sizes: list[int] = []
+    operator = model.operator
+
+    def recording(y: Tensor, q: Tensor) -> Tensor:
+        sizes.append(len(y))
+        return operator(y, q)
+
+    model.operator = recording
+    with torch.no_grad():
+        model(x)
+    return sizes
+
+
+def test_samples_that_have_finished_are_dropped() -> None:
+    """One slow sample among 256: at least 80 % of the work is on samples that still need it."""
+    x = torch.full((256,), 1.9)
+    x[7] = 0.02
+    model = ImplicitModel(reciprocal, max_iter=2000)
+    sizes = recorded_batches(model, x)
+    with torch.no_grad():
+        useful = int(ImplicitModel(reciprocal, max_iter=2000).solve(x).iterations.sum())
+    assert sizes[0] == 256 and sizes[-1] == 1
+    assert useful >= 0.8 * sum(sizes)
+
+
+def test_an_input_that_is_shared_keeps_the_batch_whole() -> None:
+    x = torch.tensor([1.9, 0.02, 1.0])
+    model = ImplicitModel(
+        lambda y, q: y - q[1] * (q[0] * y - 1),
+        encoder=lambda x: (x, torch.tensor(0.5)),
+        start=lambda q: torch.zeros_like(q[0]),
+        max_iter=2000,
+    )
+    torch.testing.assert_close(model(x), 1 / x, rtol=1e-3, atol=0)
+    assert set(recorded_batches(model, x)) == {3}
+
+
+@pytest.mark.parametrize(
+    "gradient", [ImplicitGradient(tol=1e-9, max_iter=500), UnrolledGradient(), JacobianFreeGradient()]
+)
+def test_dropping_samples_changes_no_gradient(gradient: Gradient) -> None:
+    model = tanh_model(gradient, max_iter=500)
+    inputs = torch.cat([torch.zeros(6, 2), torch.randn(3, 2)]).double().requires_grad_()
+    together = torch.autograd.grad(model(inputs).square().sum(), inputs)[0]
+    alone = [torch.autograd.grad(model(inputs[i : i + 1]).square().sum(), inputs)[0][i] for i in range(9)]
+    torch.testing.assert_close(together, torch.stack(alone), rtol=1e-7, atol=1e-9)
+
+
+ALL = [
+    ImplicitGradient(tol=1e-2),
+    JacobianFreeGradient(),
+    PhantomGradient(),
+    UnrolledGradient(),
+    UnrolledGradient(checkpoint=4),
+]
+
+
+@pytest.mark.parametrize("gradient", ALL)
+@pytest.mark.filterwarnings("ignore::implicit_lib.ConvergenceWarning")
+def test_under_autocast_the_state_keeps_its_dtype(gradient: Gradient) -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(8, 8)
+    with torch.no_grad():
+        layer.weight *= 0.5
+    seen = set()
+
+    def operator(y: Tensor, q: Tensor) -> Tensor:
+        image = layer(y) + q
+        seen.add((y.dtype, image.dtype))
+        return torch.tanh(image)
+
+    model = ImplicitModel(operator, encoder=nn.Linear(2, 8), gradient=gradient, tol=1e-2)
+    inputs = torch.randn(4, 2)
+
+    def slopes(run: bool) -> tuple[Tensor, ...]:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=run):
+            value = model(inputs)
+        assert value.dtype is torch.float32
+        return torch.autograd.grad(value.square().mean(), (layer.weight, model.encoder.weight))
+
+    expected = slopes(False)
+    seen.clear()
+    for found, exact in zip(slopes(True), expected, strict=True):
+        assert found.dtype is torch.float32
+        assert torch.linalg.vector_norm(found - exact) <= 0.05 * torch.linalg.vector_norm(exact)
+    assert seen == {(torch.float32, torch.bfloat16)}
+
+
+def test_second_derivatives_of_what_ran_under_autocast() -> None:
+    """The operator is called again in the backward pass, outside of autocast: it must compute as it did."""
+    layer = nn.Linear(3, 3)
+    with torch.no_grad():
+        layer.weight *= 0.5
+    seen = []
+
+    def operator(y: Tensor, q: Tensor) -> Tensor:
+        image = layer(y)
+        seen.append(image.dtype)
+        return torch.tanh(image + q)
+
+    inputs = torch.randn(4, 3, requires_grad=True)
+    model = ImplicitModel(operator, gradient=ImplicitGradient(tol=1e-2), tol=1e-2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = model(inputs)
+    (first,) = torch.autograd.grad(value.sum(), inputs, create_graph=True)
+    first.square().sum().backward()
+    assert set(seen) == {torch.bfloat16} and layer.weight.grad.isfinite().all()
+
+
+def test_an_operator_that_changes_dtype_without_autocast_is_an_error(x: Tensor) -> None:
+    with pytest.raises(ValueError, match="dtype"):
+        ImplicitModel(lambda y, q: (0.5 * y + q).float())(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(TypeError, match="returned a value of type tuple"):
+        ImplicitModel(lambda y, q: (y, q))(x)
+
+
+def test_twice_in_one_graph_with_hooks_and_a_second_backward_pass() -> None:
+    gradients = []
+    for gradient in (ImplicitGradient(tol=1e-12, max_iter=1000), UnrolledGradient()):
+        model = tanh_model(gradient, max_iter=1000, tol=1e-13).eval()
+        calls: list[Tensor] = []
+        model.operator.W.register_hook(calls.append)
+        inputs = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(4, 2)
+        once, twice = model(inputs), model(inputs.flip(0))
+        loss = (once * twice).square().sum()
+        loss.backward(retain_graph=True)
+        plain = model.operator.W.grad.clone()
+        loss.backward()
+        torch.testing.assert_close(model.operator.W.grad, 2 * plain)
+        assert len(calls) == 2  # once a pass, not once a vector-Jacobian product
+        gradients.append(plain)
+    torch.testing.assert_close(*gradients, rtol=1e-8, atol=1e-10)
+
+
+def test_a_frozen_model_has_no_graph() -> None:
+    model = tanh_model().requires_grad_(False)
+    assert not model(torch.randn(2, 2, dtype=torch.float64)).requires_grad
+
+
+def test_changing_the_value_in_place_is_caught() -> None:
+    value = ImplicitModel(reciprocal).solve(torch.ones(3, requires_grad=True)).value
+    value += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        value.sum().backward()
