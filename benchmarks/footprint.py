@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from benchmarks import ours, training
+from benchmarks._memory_meter import measure
 from benchmarks.report import Cell, Row, rounded
 
 BATCH, N = 8, 512
@@ -30,34 +26,6 @@ class Layer(nn.Module):
 
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
         return torch.tanh(self.a * y + x)
-
-
-class Meter(TorchDispatchMode):
-    """Counts the bytes of all tensors that come into being under it, until their memory is given back."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self.known: weakref.WeakSet[Any] = weakref.WeakSet()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {id(each.untyped_storage()) for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
-        result = func(*args, **(kwargs or {}))
-        for each in tree_leaves(result):
-            if isinstance(each, Tensor) and id(storage := each.untyped_storage()) not in given:
-                self._add(storage)
-        return result
-
-    def _add(self, storage: Any) -> None:
-        if storage in self.known:
-            return
-        self.known.add(storage)
-        self.now += (size := storage.nbytes())
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._give_back, size)
-
-    def _give_back(self, size: int) -> None:
-        self.now -= size
 
 
 def peak() -> list[Row]:
@@ -107,20 +75,15 @@ def _step(method: Method, layer: Layer, x: Tensor, calls: int) -> None:
 def _peak(method: Method, calls: int) -> float:
     layer, x = Layer(), torch.ones(BATCH, N)
     _step(method, layer, x, 3)
-    gc.collect()
-    with Meter() as meter:
-        _step(method, layer, x, calls)
-    return meter.peak / x.nbytes
+    return measure(lambda: _step(method, layer, x, calls)).peak / x.nbytes
 
 
 def _left(method: Method) -> int:
     layer, x = Layer(), torch.ones(BATCH, N)
     _step(method, layer, x, 3)
-    gc.collect()
-    gc.disable()
-    with Meter() as meter:
+
+    def train() -> None:
         for _ in range(STEPS):
             _step(method, layer, x, 10)
-    found = meter.now
-    gc.enable()
-    return found
+
+    return measure(train).left
