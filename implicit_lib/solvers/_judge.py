@@ -208,8 +208,9 @@ class Watch:
         steps, sizes = rows[:, 0], rows[:, 1] if self._scale is None else self._scale
         if self._limit is None:
             self._limit = self._less * DIVERGENCE_GROWTH * (self._start_size.cpu().numpy() + steps[0])
-        quiet = steps > self._tol * sizes
-        quiet &= steps <= self._limit
+        with np.errstate(invalid="ignore"):  # a comparison with NaN is false, as it should be
+            quiet = steps > self._tol * sizes
+            quiet &= steps <= self._limit
         if not (quiet if self._walking is None else quiet | ~self._walking).all():
             return 0.0
         if not self._far:
