@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from implicit_lib.solvers._checks import check_count
-from implicit_lib.solvers._guard import Guard, first_guard, judge, lengths
+from implicit_lib.solvers._guard import Guard, dots, first_guard, judge, lengths, rows
 from implicit_lib.solvers._slots import empty_slots, mark, no_slots_used, place
 from implicit_lib.solvers._solver import Evaluation
 
@@ -23,8 +23,8 @@ _DEPENDENT = math.sqrt(1 - 0.01**2)
 
 class _Memory(NamedTuple):
     guard: Guard
-    residual: Tensor  # (B, N), the last one, in the guard's unit
-    image: Tensor  # (B, N), the last one
+    residual: Tensor  # (B, 1, N), the last one, in the guard's unit
+    image: Tensor  # (B, 1, N), the last one
     changes: Tensor  # (B, m + 1, N), orthonormal combinations of changes of the residual
     images: Tensor  # (B, m + 1, N), the same combinations of changes of the image
     used: Tensor  # (B, 1, m + 1), 1 where a slot holds a pair and 0 where it is free or forgotten
@@ -73,48 +73,52 @@ class Anderson:
 
     def step(self, G: Callable[[Tensor], Tensor], at: Evaluation, memory: _Memory | None) -> tuple[Tensor, _Memory]:
         """The next iterate (B, N) and memory. G is not called."""
-        image = at.image.to(at.residual.dtype)
+        image, residual = rows(at)
         if self.damping < 1:
-            image = image - (1 - self.damping) * at.residual
+            image = image - (1 - self.damping) * residual
         if memory is None:
-            return image.to(at.y.dtype), self._start(at, image)
-        residual = at.residual * memory.guard.unit
-        length = lengths(residual)
-        good, failed, guard = judge(memory.guard, length)
-        last_image, memory = memory.image, _remember(memory, residual, image, length, good)
-        weights = torch.bmm(residual.unsqueeze(1), memory.changes.mT) * (memory.used * (good / guard.unit).unsqueeze(2))
-        y = torch.baddbmm(image.unsqueeze(1), weights, memory.images, alpha=-1).squeeze(1)
-        y = torch.where(failed, last_image, y)
-        return y.to(at.y.dtype), memory._replace(guard=guard, residual=residual, image=image)
+            y, memory = image, self._start(image, residual)
+        else:
+            y, memory = _accelerated(memory, image, residual * memory.guard.unit)
+        return y.squeeze(1).to(at.y.dtype), memory
 
-    def _start(self, at: Evaluation, image: Tensor) -> _Memory:
-        guard = first_guard(at)
-        residual = at.residual * guard.unit
+    def _start(self, image: Tensor, residual: Tensor) -> _Memory:
+        guard = first_guard(image, residual)
+        residual = residual * guard.unit
         changes, images = empty_slots(residual, self.history), empty_slots(residual, self.history)
         return _Memory(guard, residual, image, changes, images, no_slots_used(changes), 0)
 
 
+def _accelerated(memory: _Memory, image: Tensor, residual: Tensor) -> tuple[Tensor, _Memory]:
+    """The next iterate (B, 1, N) and memory, from the residual in the guard's unit."""
+    length = lengths(residual)
+    good, failed, guard = judge(memory.guard, length)
+    following = _remember(memory, residual, image, length, good)
+    weights = dots(residual, following.changes) * (following.used * (good / guard.unit))
+    y = torch.baddbmm(image, weights, following.images, alpha=-1)
+    y = torch.where(failed, memory.image, y)
+    return y, following._replace(guard=guard, residual=residual, image=image)
+
+
 def _remember(memory: _Memory, residual: Tensor, image: Tensor, length: Tensor, good: Tensor) -> _Memory:
     """The memory with the newest pair of changes in the spare slot, and the next slot spared."""
+    unit = memory.guard.unit
     change = residual - memory.residual
-    change_of_image = (image - memory.image).mul_(memory.guard.unit)
-    along = torch.bmm(change.unsqueeze(1), memory.changes.mT)  # rows: as columns it would take ten times as long
-    along = along * memory.used
-    keep = good & (lengths(along.squeeze(1)) < _DEPENDENT * lengths(change))
-    along, used = along * keep.unsqueeze(2), memory.used * keep.unsqueeze(2)
-    new = torch.baddbmm(change.unsqueeze(1), along, memory.changes, alpha=-1).squeeze(1)
-    new_image = torch.baddbmm(change_of_image.unsqueeze(1), along, memory.images, alpha=-1).squeeze(1)
-    # A change lost in the rounding of the residual is not blown up to length 1; tiny is for one that is exactly zero.
-    info = torch.finfo(length.dtype)
-    size = lengths(new) + (info.eps * length + info.tiny)
+    along = dots(change, memory.changes) * memory.used
+    keep = good & (lengths(along) < _DEPENDENT * lengths(change))
+    along = along * keep
+    new = torch.baddbmm(change, along, memory.changes, alpha=-1)
+    new_image = torch.baddbmm(image - memory.image, along / unit, memory.images, alpha=-1)
+    # A change that is lost in the rounding of the residual must not be blown up to length 1.
+    size = torch.add(lengths(new), length, alpha=torch.finfo(length.dtype).eps)
     # Where G contracts, ⟨Δf, Δy⟩ < 0, that is ⟨Δf, ΔG⟩ < ‖Δf‖²: a pair for which this fails leads to a fixed point that
     # repels, or to none. It becomes zero, and so takes no part.
-    attracted = torch.linalg.vecdot(new, new_image).unsqueeze(1) < size * size
+    attracted = dots(new, new_image) * unit < size * size
     size = torch.where(attracted, size, math.inf)
-    marks, spare = mark(used, memory.spare)
+    used, spare = mark(memory.used * keep, memory.spare)
     return memory._replace(
         changes=place(memory.changes, memory.spare, new, size),
-        images=place(memory.images, memory.spare, new_image, size),
-        used=marks,
+        images=place(memory.images, memory.spare, new_image, size / unit),
+        used=used,
         spare=spare,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from implicit_lib.solvers._checks import check_count
-from implicit_lib.solvers._guard import Guard, allowed, first_guard, judge, lengths, renewed
+from implicit_lib.solvers._guard import Guard, allowed, dots, first_guard, judge, lengths, renewed, rows
 from implicit_lib.solvers._slots import empty_slots, mark, no_slots_used, place
 from implicit_lib.solvers._solver import Evaluation
 
@@ -25,10 +26,10 @@ _FIRST_TRUST = 3.0  # how far the first quasi-Newton step may go beyond G(y), in
 
 class _Memory(NamedTuple):
     guard: Guard
-    trust: Tensor  # (B, 1), how far the last step might go
-    y: Tensor  # (B, N), the last one, in the guard's unit
-    residual: Tensor  # (B, N), the last one, in the guard's unit
-    image: Tensor  # (B, N), the last one
+    trust: Tensor  # (B, 1, 1), how far the last step might go
+    y: Tensor  # (B, 1, N), the last one, in the guard's unit
+    residual: Tensor  # (B, 1, N), the last one, in the guard's unit
+    image: Tensor  # (B, 1, N), the last one
     left: Tensor  # (B, m + 1, N), the vectors u of H = −I + Σ u vᵀ
     right: Tensor  # (B, m + 1, N), its vectors v
     used: Tensor  # (B, 1, m + 1), 1 where a slot holds a pair and 0 where it is free or forgotten
@@ -68,48 +69,51 @@ class Broyden:
 
     def step(self, G: Callable[[Tensor], Tensor], at: Evaluation, memory: _Memory | None) -> tuple[Tensor, _Memory]:
         """The next iterate (B, N) and memory. G is not called."""
+        image, residual = rows(at)
+        y = at.y.unsqueeze(1)
         if memory is None:
-            return at.image, self._start(at)
-        image = at.image.to(at.residual.dtype)
-        y, residual = at.y * memory.guard.unit, at.residual * memory.guard.unit
-        length = lengths(residual)
-        good, failed, guard = judge(memory.guard, length, patience=_PATIENCE)
-        trust, last_image = renewed(memory.trust, memory.guard, good), memory.image
-        memory = _update(memory, y, residual, good)
-        # y − H f = G(y) − Σ u ⟨v, f⟩: what it moves the iterate beyond G(y).
-        move = _times(residual, memory.right, memory.left, memory.used)
-        moved = torch.addcmul(image, move, allowed(trust, good, move, length) / guard.unit, value=-1)
-        moved = torch.where(failed, last_image, moved)
-        memory = memory._replace(guard=guard, trust=trust, y=y, residual=residual, image=image)
-        return moved.to(at.y.dtype), memory
+            moved, memory = image, self._start(y, image, residual)
+        else:
+            moved, memory = _moved(memory, y * memory.guard.unit, image, residual * memory.guard.unit)
+        return moved.squeeze(1).to(at.y.dtype), memory
 
-    def _start(self, at: Evaluation) -> _Memory:
-        guard = first_guard(at)
-        residual = at.residual * guard.unit
+    def _start(self, y: Tensor, image: Tensor, residual: Tensor) -> _Memory:
+        guard = first_guard(image, residual)
+        trust, residual = torch.full_like(guard.best, _FIRST_TRUST), residual * guard.unit
         left, right = empty_slots(residual, self.history), empty_slots(residual, self.history)
-        image = at.image.to(residual.dtype)
-        trust = torch.full_like(guard.best, _FIRST_TRUST)
-        return _Memory(guard, trust, at.y * guard.unit, residual, image, left, right, no_slots_used(left), 0)
+        return _Memory(guard, trust, y * guard.unit, residual, image, left, right, no_slots_used(left), 0)
+
+
+def _moved(memory: _Memory, y: Tensor, image: Tensor, residual: Tensor) -> tuple[Tensor, _Memory]:
+    """The next iterate (B, 1, N) and memory, from y and the residual in the guard's unit."""
+    length = lengths(residual)
+    good, failed, guard = judge(memory.guard, length, patience=_PATIENCE)
+    trust = renewed(memory.trust, memory.guard, good)
+    following = _update(memory, y, residual, good)
+    # y − H f = G(y) − Σ u ⟨v, f⟩: what it moves the iterate beyond G(y).
+    move = _times(residual, following.right, following.left, following.used)
+    moved = torch.addcmul(image, move, allowed(trust, good, move, length) / guard.unit, value=-1)
+    moved = torch.where(failed, memory.image, moved)
+    return moved, following._replace(guard=guard, trust=trust, y=y, residual=residual, image=image)
 
 
 def _times(row: Tensor, inner: Tensor, outer: Tensor, used: Tensor) -> Tensor:
-    """Σ ⟨row, inner⟩ outer over the used slots, (B, N)."""
-    return torch.bmm(torch.bmm(row.unsqueeze(1), inner.mT) * used, outer).squeeze(1)
+    """Σ ⟨row, inner⟩ outer over the used slots, (B, 1, N)."""
+    return torch.bmm(dots(row, inner) * used, outer)
 
 
 def _update(memory: _Memory, y: Tensor, residual: Tensor, good: Tensor) -> _Memory:
     """The memory with H changed so that H Δf = Δy, its new pair in the spare slot, and the next slot spared."""
     step, change = y - memory.y, residual - memory.residual
-    used = memory.used * good.unsqueeze(2)
+    used = memory.used * good
     carried = _times(change, memory.right, memory.left, used) - change  # H Δf
     right = _times(step, memory.left, memory.right, used) - step  # Hᵀ Δy
-    denominator = torch.linalg.vecdot(right, change).unsqueeze(1)
+    denominator = dots(right, change)
     size = lengths(right) + torch.finfo(right.dtype).tiny
-    safe = denominator.abs() > _LEAST_COSINE * size * lengths(change)
-    safe = safe & (torch.linalg.vecdot(step, change).unsqueeze(1) < 0)
+    safe = (denominator.abs() > _LEAST_COSINE * size * lengths(change)) & (dots(step, change) < 0)
     marks, spare = mark(used, memory.spare)
     return memory._replace(
-        left=place(memory.left, memory.spare, step - carried, torch.where(safe, denominator / size, torch.inf)),
+        left=place(memory.left, memory.spare, step - carried, torch.where(safe, denominator / size, math.inf)),
         right=place(memory.right, memory.spare, right, size),
         used=marks,
         spare=spare,

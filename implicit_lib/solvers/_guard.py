@@ -21,24 +21,24 @@ _LEAST_TRUST, _MOST_TRUST = 1e-3, 1e12
 
 
 class Guard(NamedTuple):
-    """What one sample knows of its past: each a column (B, 1)."""
+    """What one sample knows of its past: each (B, 1, 1), a number a sample."""
 
     unit: Tensor  # about one over the size of the problem, a power of two: in this unit no square of a length overflows
     best: Tensor  # the smallest length of a residual so far
     extrapolated: Tensor  # whether the last step was more than a Picard step
 
 
-def first_guard(at: Evaluation) -> Guard:
-    """The guard after the first evaluation, from which the step is Picard's."""
-    image, residual = at.image.detach().to(at.residual.dtype), at.residual.detach()
-    size = torch.maximum(image.abs(), residual.abs()).amax(1, keepdim=True)
+def first_guard(image: Tensor, residual: Tensor) -> Guard:
+    """The guard after the first evaluation (B, 1, N), from which the step is Picard's."""
+    image, residual = image.detach(), residual.detach()
+    size = torch.maximum(image.abs(), residual.abs()).amax(2, keepdim=True)
     unit = torch.exp2(-torch.floor(torch.log2(size.clamp(2.0**-120, 2.0**120))))
     best = lengths(residual * unit)
     return Guard(unit, best, torch.zeros_like(best, dtype=torch.bool))
 
 
 def judge(guard: Guard, length: Tensor, *, patience: float = 1.0) -> tuple[Tensor, Tensor, Guard]:
-    """Which iterates are good, which extrapolations failed, (B, 1) each, and the guard to go on with.
+    """Which iterates are good, which extrapolations failed, (B, 1, 1) each, and the guard to go on with.
 
     With patience > 1, an iterate is good up to that multiple of the smallest residual: for methods that do not
     minimise it.
@@ -50,17 +50,31 @@ def judge(guard: Guard, length: Tensor, *, patience: float = 1.0) -> tuple[Tenso
 
 
 def renewed(trust: Tensor, guard: Guard, good: Tensor) -> Tensor:
-    """How far, in lengths of the residual, a step may go (B, 1), given how far the last one might and how it ended."""
+    """How far a step may go, in lengths of the residual (B, 1, 1), from how far the last one might and how it ended."""
     changed = trust * torch.where(good, _SUCCESS, _FAILURE)
     return torch.where(guard.extrapolated, changed, trust).clamp(_LEAST_TRUST, _MOST_TRUST)
 
 
 def allowed(trust: Tensor, good: Tensor, move: Tensor, length: Tensor) -> Tensor:
-    """What share (B, 1) of the move (B, N) is taken: none where the iterate is not good."""
+    """What share (B, 1, 1) of the move (B, 1, N) is taken: none where the iterate is not good."""
     return (trust * length / (lengths(move) + torch.finfo(length.dtype).tiny)).clamp(max=1) * good
 
 
 def lengths(rows: Tensor) -> Tensor:
-    """Euclidean norms of the rows (B, N), as a column (B, 1)."""
-    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    """Euclidean norms of rows (B, 1, N), as numbers (B, 1, 1)."""
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=2, keepdim=True)
     return norms
+
+
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    """Scalar products of rows (B, 1, N) with all rows (B, k, N) of the same sample, (B, 1, k).
+
+    In this order: with the single row as a column, PyTorch takes ten times as long.
+    """
+    return torch.bmm(a, b.mT)
+
+
+def rows(at: Evaluation) -> tuple[Tensor, Tensor]:
+    """Image and residual as (B, 1, N), the factors of batched products, in the dtype of the residual."""
+    residual = at.residual.unsqueeze(1)
+    return at.image.unsqueeze(1).to(residual.dtype), residual

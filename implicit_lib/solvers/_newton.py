@@ -8,9 +8,10 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from implicit_lib.solvers._checks import check_count
-from implicit_lib.solvers._guard import Guard, allowed, first_guard, judge, lengths, renewed
+from implicit_lib.solvers._guard import Guard, allowed, dots, first_guard, judge, lengths, renewed, rows
 from implicit_lib.solvers._solver import Evaluation
 from implicit_lib.solvers._state import statistics_dtype
 
@@ -27,8 +28,8 @@ _RIDGE = 1e-14
 
 class _Memory(NamedTuple):
     guard: Guard
-    trust: Tensor  # (B, 1), how far the last step might go
-    image: Tensor  # (B, N), the last one
+    trust: Tensor  # (B, 1, 1), how far the last step might go
+    image: Tensor  # (B, 1, N), the last one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +65,24 @@ class NewtonKrylov:
 
     def step(self, G: Callable[[Tensor], Tensor], at: Evaluation, memory: _Memory | None) -> tuple[Tensor, _Memory]:
         """The next iterate (B, N) and memory. G is differentiated krylov times."""
-        image = at.image.to(at.residual.dtype)
+        image, residual = rows(at)
         if memory is None:
-            first = first_guard(at)  # better than nothing is good: the first step is a Newton step already
+            first = first_guard(image, residual)
+            # Better than nothing is good: the first step is a Newton step already.
             first = first._replace(best=torch.full_like(first.best, torch.inf))
             memory = _Memory(first, torch.full_like(first.best, _FIRST_TRUST), image)
-        residual = at.residual * memory.guard.unit
+        residual = residual * memory.guard.unit
         length = lengths(residual)
         good, failed, guard = judge(memory.guard, length)
         trust = renewed(memory.trust, memory.guard, good)
 
         def system(v: Tensor) -> Tensor:
-            return v - _jvp(G, at.y, v.to(at.y.dtype)).to(v.dtype)
+            return v - _jvp(G, at.y, v.squeeze(1).to(at.y.dtype)).unsqueeze(1).to(v.dtype)
 
         move = residual - _gmres(system, residual, length, self.krylov)
         y = torch.addcmul(image, move, allowed(trust, good, move, length) / guard.unit, value=-1)
         y = torch.where(failed, memory.image, y)
-        return y.to(at.y.dtype), _Memory(guard, trust, image)
+        return y.squeeze(1).to(at.y.dtype), _Memory(guard, trust, image)
 
 
 def _jvp(G: Callable[[Tensor], Tensor], y: Tensor, v: Tensor) -> Tensor:
@@ -98,44 +100,39 @@ def _jvp(G: Callable[[Tensor], Tensor], y: Tensor, v: Tensor) -> Tensor:
 
 
 def _gmres(system: Callable[[Tensor], Tensor], b: Tensor, length: Tensor, dimension: int) -> Tensor:
-    """The vector s in the Krylov space of this dimension with the smallest ‖system(s) − b‖, (B, N)."""
-    tiny = torch.finfo(b.dtype).tiny
-    basis, columns = (b / (length + tiny)).unsqueeze(1), []
+    """The vector s in the Krylov space of this dimension with the smallest ‖system(s) − b‖, (B, 1, N)."""
+    basis, columns = b / (length + torch.finfo(b.dtype).tiny), []
     for _ in range(dimension):
-        new = system(basis[:, -1]).unsqueeze(1)
-        least = _EXHAUSTED * torch.finfo(b.dtype).eps * lengths(new.squeeze(1))
-        along = torch.bmm(new, basis.mT)
+        new = system(basis[:, -1:])
+        least = _EXHAUSTED * torch.finfo(b.dtype).eps * lengths(new)
+        along = dots(new, basis)
         new = torch.baddbmm(new, along, basis, alpha=-1)
-        again = torch.bmm(new, basis.mT)  # the second time removes what rounding left
+        again = dots(new, basis)  # the second time removes what rounding left
         new = torch.baddbmm(new, again, basis, alpha=-1)
-        size = lengths(new.squeeze(1)).unsqueeze(2)
-        size = torch.where(size > least.unsqueeze(2), size, torch.inf)
-        basis = torch.cat((basis, new / size), 1)
-        columns.append(torch.cat((along + again, torch.where(size < torch.inf, size, 0)), 2).squeeze(1))
-    weights = _least_squares(columns, length)
-    return torch.bmm(weights.to(b.dtype).unsqueeze(1), basis[:, :-1]).squeeze(1)
+        size = lengths(new)
+        left = size > least
+        basis = torch.cat((basis, new / torch.where(left, size, torch.inf)), 1)
+        columns.append(torch.cat((along + again, size * left), 2))
+    return torch.bmm(_least_squares(columns, length).to(b.dtype), basis[:, :-1])
 
 
 def _least_squares(columns: list[Tensor], length: Tensor) -> Tensor:
-    """The weights (B, k) with the smallest ‖length e₁ − Σ weight column‖; of column j, j + 2 numbers are not zero."""
-    k = len(columns)
-    dtype = statistics_dtype(length.device)
-    hessenberg = torch.stack([torch.nn.functional.pad(column, (0, k + 1 - column.shape[1])) for column in columns], 1)
-    hessenberg = hessenberg.to(dtype)  # transposed: a row for every column
-    normal = hessenberg @ hessenberg.mT
+    """The weights (B, 1, k) with the smallest ‖length e₁ − Σ weight column‖; column j has j + 2 numbers."""
+    k, dtype = len(columns), statistics_dtype(length.device)
+    transposed = torch.cat([pad(column, (0, k + 1 - column.shape[2])) for column in columns], 1).to(dtype)
+    normal = transposed @ transposed.mT
     ridge = _RIDGE * normal.diagonal(dim1=1, dim2=2).sum(1) + torch.finfo(dtype).tiny
     normal = normal + ridge[:, None, None] * torch.eye(k, dtype=dtype, device=length.device)
-    right = hessenberg[:, :, :1] * length.to(dtype).unsqueeze(2)
-    return _eliminate(torch.cat((normal, right), 2))
+    return _eliminate(torch.cat((normal, transposed[:, :, :1] * length.to(dtype)), 2))
 
 
-def _eliminate(rows: Tensor) -> Tensor:
-    """The solutions (B, k) of k equations each, the rows of (B, k, k + 1), positive definite, by Gauss and Jordan.
+def _eliminate(equations: Tensor) -> Tensor:
+    """The solutions (B, 1, k) of k equations each, rows of (B, k, k + 1), positive definite, by Gauss and Jordan.
 
     It never raises, leaves a bad sample to itself, and consists of operations that every exporter knows.
     """
-    for i in range(rows.shape[1]):
-        pivot = rows[:, i : i + 1] / rows[:, i : i + 1, i : i + 1]
-        rows = rows - rows[:, :, i : i + 1] * pivot
-        rows = torch.cat((rows[:, :i], pivot, rows[:, i + 1 :]), 1)
-    return rows[:, :, -1]
+    for i in range(equations.shape[1]):
+        pivot = equations[:, i : i + 1] / equations[:, i : i + 1, i : i + 1]
+        equations = equations - equations[:, :, i : i + 1] * pivot
+        equations = torch.cat((equations[:, :i], pivot, equations[:, i + 1 :]), 1)
+    return equations[:, :, -1].unsqueeze(1)
