@@ -78,6 +78,26 @@ def test_the_estimate_is_exact_for_one_mode(rate: float, steps: int) -> None:
     torch.testing.assert_close(found, torch.tensor([1 / (1 - rate)], dtype=torch.float64))
 
 
+def test_the_estimate_sees_slow_modes_behind_fast_residuals() -> None:
+    """A solver that finds the slow mode at once: its residuals fall fast, and tell nothing of how far v has moved."""
+    residuals = torch.tensor([[1.0], [1e-3]], dtype=torch.float64)
+    found = _amplification(torch.tensor([50.0]), residuals, torch.tensor([2]))
+    assert 49 <= found.item() <= 51
+
+
+def test_a_slow_mode_that_hides_in_the_incoming_gradient() -> None:
+    """v moves by 0.1 for the fast modes, by 0.3 for the slow one, which has 3 % of the first residual."""
+    slope = torch.full((1, 1000), 0.1, dtype=torch.float64)
+    slope[0, 0] = 0.99
+    incoming = torch.ones_like(slope) / math.sqrt(1000)
+    incoming[0, 0] = 0.003
+    x = torch.zeros(1, 1000, dtype=torch.float64, requires_grad=True)
+    gradient = ImplicitGradient(tol=1e-2, max_iter=5000)
+    y = equilibrium(gradient, lambda y: slope * y + x, torch.zeros_like(slope)).value
+    (found,) = torch.autograd.grad(y, x, incoming)
+    assert distance((found,), (incoming / (1 - slope),)) <= 3e-2
+
+
 def test_there_is_no_estimate_without_a_step() -> None:
     one = torch.ones(1, dtype=torch.float64)
     assert _amplification(0 * one, one.unsqueeze(0), torch.tensor([1])).isinf()
