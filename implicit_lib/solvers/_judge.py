@@ -64,7 +64,7 @@ class Norms:
         """‖G(y) − y‖ and ‖G(y)‖ of these iterations, each (stop − start, b)."""
         if self._array is not None:
             both = torch.from_numpy(self._array[start:stop])
-            return both.select(1, 0).clone(), both.select(1, 1).clone()
+            return both.select(1, 0), both.select(1, 1)
         steps, sizes = (torch.stack(each).to(self.dtype) for each in zip(*self._tensors[start:stop], strict=True))
         return steps, sizes
 
