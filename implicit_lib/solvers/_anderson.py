@@ -15,6 +15,7 @@ from implicit_lib.solvers._checks import check_count
 from implicit_lib.solvers._guard import Guard, dots, first_guard, judge, lengths, rows
 from implicit_lib.solvers._slots import empty_slots, mark, no_slots_used, place
 from implicit_lib.solvers._solver import Evaluation
+from implicit_lib.solvers._state import may_overwrite
 
 # A change of the residual that points within half a degree (0.01 as a sine) of where remembered changes point adds no
 # direction. It is newer word of old ones, and where the two disagree, G is nonlinear and the older word outdated.
@@ -25,10 +26,10 @@ class _Memory(NamedTuple):
     guard: Guard
     residual: Tensor  # (B, 1, N), the last one, in the guard's unit
     image: Tensor  # (B, 1, N), the last one
-    changes: Tensor  # (B, m + 1, N), orthonormal combinations of changes of the residual
-    images: Tensor  # (B, m + 1, N), the same combinations of changes of the image
-    used: Tensor  # (B, 1, m + 1), 1 where a slot holds a pair and 0 where it is free or forgotten
-    spare: int  # the free slot that the next pair is written to, while those of the last step are still whole
+    changes: Tensor  # (B, m, N), orthonormal combinations of changes of the residual
+    images: Tensor  # (B, m, N), the same combinations of changes of the image
+    used: Tensor  # (B, 1, m), 1 where a slot holds a pair, 0 where it is empty or forgotten, and for the oldest
+    oldest: int  # the slot that the next pair is written to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class Anderson:
     and on operators so far from normal that the residuals of a contraction stagnate, it may need some calls more.
 
     Args:
-        history: how many pairs of changes are remembered, at least 1. Memory: 2 history + 4 states.
+        history: how many pairs of changes are remembered, at least 1. Memory: 2 history + 2 states.
         damping: β in (0, 1]: accelerate (1 − β) y + β G(y) instead of G(y).
 
     Raises:
@@ -97,28 +98,33 @@ def _accelerated(memory: _Memory, image: Tensor, residual: Tensor) -> tuple[Tens
     weights = dots(residual, following.changes) * (following.used * (good / guard.unit))
     y = torch.baddbmm(image, weights, following.images, alpha=-1)
     y = torch.where(failed, memory.image, y)
-    return y, following._replace(guard=guard, residual=residual, image=image)
+    oldest = (memory.oldest + 1) % following.used.shape[2]
+    used = mark(following.used, oldest, 0)
+    return y, following._replace(guard=guard, residual=residual, image=image, used=used, oldest=oldest)
 
 
 def _remember(memory: _Memory, residual: Tensor, image: Tensor, length: Tensor, good: Tensor) -> _Memory:
-    """The memory with the newest pair of changes in the spare slot, and the next slot spared."""
-    unit = memory.guard.unit
+    """The memory with the newest pair of changes in the place of the oldest."""
+    unit, slot = memory.guard.unit, memory.oldest
     change = residual - memory.residual
     along = dots(change, memory.changes) * memory.used
     keep = good & (lengths(along) < _DEPENDENT * lengths(change))
     along = along * keep
-    new = torch.baddbmm(change, along, memory.changes, alpha=-1)
-    new_image = torch.baddbmm(image - memory.image, along / unit, memory.images, alpha=-1)
+    new = _without(change, along, memory.changes)
+    new_image = _without(image - memory.image, along / unit, memory.images)
     # A change that is lost in the rounding of the residual must not be blown up to length 1.
     size = torch.add(lengths(new), length, alpha=torch.finfo(length.dtype).eps)
     # Where G contracts, ⟨Δf, Δy⟩ < 0, that is ⟨Δf, ΔG⟩ < ‖Δf‖²: a pair for which this fails leads to a fixed point that
     # repels, or to none. It becomes zero, and so takes no part.
     attracted = dots(new, new_image) * unit < size * size
     size = torch.where(attracted, size, math.inf)
-    used, spare = mark(memory.used * keep, memory.spare)
     return memory._replace(
-        changes=place(memory.changes, memory.spare, new, size),
-        images=place(memory.images, memory.spare, new_image, size / unit),
-        used=used,
-        spare=spare,
+        changes=place(memory.changes, slot, new, size),
+        images=place(memory.images, slot, new_image, size / unit),
+        used=mark(memory.used * keep, slot, 1),
     )
+
+
+def _without(row: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
+    """row − weights rows, (B, 1, N), in the row's own memory where that is allowed."""
+    return torch.baddbmm(row, weights, rows, alpha=-1, out=row if may_overwrite() else None)

@@ -27,13 +27,12 @@ _FIRST_TRUST = 3.0  # how far the first quasi-Newton step may go beyond G(y), in
 class _Memory(NamedTuple):
     guard: Guard
     trust: Tensor  # (B, 1, 1), how far the last step might go
-    y: Tensor  # (B, 1, N), the last one, in the guard's unit
     residual: Tensor  # (B, 1, N), the last one, in the guard's unit
     image: Tensor  # (B, 1, N), the last one
-    left: Tensor  # (B, m + 1, N), the vectors u of H = −I + Σ u vᵀ
-    right: Tensor  # (B, m + 1, N), its vectors v
-    used: Tensor  # (B, 1, m + 1), 1 where a slot holds a pair and 0 where it is free or forgotten
-    spare: int  # the free slot that the next pair is written to, while those of the last step are still whole
+    left: Tensor  # (B, m, N), the vectors u of H = −I + Σ u vᵀ
+    right: Tensor  # (B, m, N), its vectors v
+    used: Tensor  # (B, 1, m), 1 where a slot holds a pair, 0 where it is empty or forgotten, and for the oldest
+    oldest: int  # the slot that the next pair is written to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ class Broyden:
     nothing, or if Δf does not oppose Δy, as it does wherever G contracts.
 
     Args:
-        history: how many updates are remembered, at least 1. Memory: 2 history + 5 states.
+        history: how many updates are remembered, at least 1. Memory: 2 history + 2 states.
 
     Raises:
         TypeError, ValueError: history is not an integer, or less than 1.
@@ -70,31 +69,32 @@ class Broyden:
     def step(self, G: Callable[[Tensor], Tensor], at: Evaluation, memory: _Memory | None) -> tuple[Tensor, _Memory]:
         """The next iterate (B, N) and memory. G is not called."""
         image, residual = rows(at)
-        y = at.y.unsqueeze(1)
         if memory is None:
-            moved, memory = image, self._start(y, image, residual)
+            y, memory = image, self._start(image, residual)
         else:
-            moved, memory = _moved(memory, y * memory.guard.unit, image, residual * memory.guard.unit)
-        return moved.squeeze(1).to(at.y.dtype), memory
+            y, memory = _moved(memory, image, residual * memory.guard.unit)
+        return y.squeeze(1).to(at.y.dtype), memory
 
-    def _start(self, y: Tensor, image: Tensor, residual: Tensor) -> _Memory:
+    def _start(self, image: Tensor, residual: Tensor) -> _Memory:
         guard = first_guard(image, residual)
         trust, residual = torch.full_like(guard.best, _FIRST_TRUST), residual * guard.unit
         left, right = empty_slots(residual, self.history), empty_slots(residual, self.history)
-        return _Memory(guard, trust, y * guard.unit, residual, image, left, right, no_slots_used(left), 0)
+        return _Memory(guard, trust, residual, image, left, right, no_slots_used(left), 0)
 
 
-def _moved(memory: _Memory, y: Tensor, image: Tensor, residual: Tensor) -> tuple[Tensor, _Memory]:
-    """The next iterate (B, 1, N) and memory, from y and the residual in the guard's unit."""
+def _moved(memory: _Memory, image: Tensor, residual: Tensor) -> tuple[Tensor, _Memory]:
+    """The next iterate (B, 1, N) and memory, from the residual in the guard's unit."""
     length = lengths(residual)
     good, failed, guard = judge(memory.guard, length, patience=_PATIENCE)
     trust = renewed(memory.trust, memory.guard, good)
-    following = _update(memory, y, residual, good)
+    following = _update(memory, image, residual, good)
     # y − H f = G(y) − Σ u ⟨v, f⟩: what it moves the iterate beyond G(y).
     move = _times(residual, following.right, following.left, following.used)
-    moved = torch.addcmul(image, move, allowed(trust, good, move, length) / guard.unit, value=-1)
-    moved = torch.where(failed, memory.image, moved)
-    return moved, following._replace(guard=guard, trust=trust, y=y, residual=residual, image=image)
+    y = torch.addcmul(image, move, allowed(trust, good, move, length) / guard.unit, value=-1)
+    y = torch.where(failed, memory.image, y)
+    oldest = (memory.oldest + 1) % following.used.shape[2]
+    used = mark(following.used, oldest, 0)
+    return y, following._replace(guard=guard, trust=trust, residual=residual, image=image, used=used, oldest=oldest)
 
 
 def _times(row: Tensor, inner: Tensor, outer: Tensor, used: Tensor) -> Tensor:
@@ -102,19 +102,18 @@ def _times(row: Tensor, inner: Tensor, outer: Tensor, used: Tensor) -> Tensor:
     return torch.bmm(dots(row, inner) * used, outer)
 
 
-def _update(memory: _Memory, y: Tensor, residual: Tensor, good: Tensor) -> _Memory:
-    """The memory with H changed so that H Δf = Δy, its new pair in the spare slot, and the next slot spared."""
-    step, change = y - memory.y, residual - memory.residual
-    used = memory.used * good
-    carried = _times(change, memory.right, memory.left, used) - change  # H Δf
-    right = _times(step, memory.left, memory.right, used) - step  # Hᵀ Δy
-    denominator = dots(right, change)
-    size = lengths(right) + torch.finfo(right.dtype).tiny
-    safe = (denominator.abs() > _LEAST_COSINE * size * lengths(change)) & (dots(step, change) < 0)
-    marks, spare = mark(used, memory.spare)
-    return memory._replace(
-        left=place(memory.left, memory.spare, step - carried, torch.where(safe, denominator / size, math.inf)),
-        right=place(memory.right, memory.spare, right, size),
-        used=marks,
-        spare=spare,
-    )
+def _update(memory: _Memory, image: Tensor, residual: Tensor, good: Tensor) -> _Memory:
+    """The memory with H changed so that H Δf = Δy, its new pair in the place of the oldest."""
+    change = residual - memory.residual
+    step = ((image - memory.image) * memory.guard.unit).sub_(change)  # Δy = ΔG − Δf
+    used, slot = memory.used * good, memory.oldest
+    attracted, size = dots(step, change) < 0, lengths(change)
+    carried = _times(change, memory.right, memory.left, used).sub_(change)  # H Δf
+    del change  # as large as a state
+    denominator = dots(step, carried)
+    left = place(memory.left, slot, step - carried, torch.ones_like(size))
+    del carried
+    right = _times(step, memory.left, memory.right, used).sub_(step)  # Hᵀ Δy
+    safe = attracted & (denominator.abs() > _LEAST_COSINE * size * lengths(right))
+    right = place(memory.right, slot, right, torch.where(safe, denominator, math.inf))
+    return memory._replace(left=left, right=right, used=mark(used, slot, 1))

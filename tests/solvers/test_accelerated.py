@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from onnxruntime import InferenceSession
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from benchmarks.zoo import Zoo, problems
 from implicit_lib import solve
@@ -163,6 +165,36 @@ def test_compiled_without_graph_breaks(solver: Solver) -> None:
     with torch.no_grad():
         compiled = torch.compile(walked, fullgraph=True, backend="aot_eager")
         torch.testing.assert_close(compiled(problem.y0), walked(problem.y0), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("solver", SOLVERS[:2], ids=lambda solver: type(solver).__name__)
+def test_a_step_in_onnx(solver: Solver) -> None:
+    problem, memory = Zoo().symmetric(2, 6, norm=0.9), None
+    y = problem.y0
+    with torch.no_grad():
+        for _ in range(3):
+            image = problem.at(y)
+            y, memory = solver.step(problem.at, Evaluation(y, image, image - y), memory)
+        leaves, spec = tree_flatten(memory)
+        tensors = [leaf.clone() for leaf in leaves if isinstance(leaf, Tensor)]
+
+        class Step(torch.nn.Module):
+            def forward(self, y: Tensor, *tensors: Tensor) -> list[Tensor]:
+                given = iter(tensors)
+                filled = [next(given) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+                image = problem.at(y)
+                y, memory = solver.step(problem.at, Evaluation(y, image, image - y), tree_unflatten(filled, spec))
+                return [y, *(leaf for leaf in tree_flatten(memory)[0] if isinstance(leaf, Tensor))]
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exported = torch.onnx.export(Step(), (y, *tensors), dynamo=True, verbose=False)
+        assert exported is not None
+        session = InferenceSession(exported.model_proto.SerializeToString())
+        names = [given.name for given in session.get_inputs()]
+        found = session.run(None, dict(zip(names, (each.numpy() for each in (y, *tensors)), strict=True)))
+        for ours, theirs in zip(Step()(y, *tensors), found, strict=True):
+            torch.testing.assert_close(torch.as_tensor(theirs), ours, rtol=1e-4, atol=1e-5)
 
 
 @each_solver
