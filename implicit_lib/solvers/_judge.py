@@ -72,7 +72,7 @@ class Norms:
         """The rows from `start` on as one array (k, 2, b)."""
         if self._array is not None:
             return self._array[start : self.count]
-        return torch.stack([torch.stack(pair) for pair in self._tensors[start:]]).cpu().numpy()
+        return _on_host(torch.stack([torch.stack(pair) for pair in self._tensors[start:]]))
 
 
 def _norms(rows: Tensor, dtype: torch.dtype) -> Tensor:
@@ -94,6 +94,13 @@ def _readable(tensor: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
+
+
+def _on_host(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """Its numbers; torch.func's tensors have some, but no memory to look into."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return np.array(tensor.tolist()).reshape(tensor.shape)
+    return tensor.cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -192,10 +199,10 @@ class Watch:
     ) -> None:
         # By a hair, so that rounding never hides here what `judge` finds.
         self._tol, self._less = 1.0001 * tol, 0.9999
-        self._scale = None if scale is None else scale.cpu().numpy()
-        self._limit = None if limit is None else self._less * limit.cpu().numpy()
+        self._scale = None if scale is None else _on_host(scale)
+        self._limit = None if limit is None else self._less * _on_host(limit)
         self._start_size = start_size
-        self._walking = None if walking is None else walking.cpu().numpy()
+        self._walking = None if walking is None else _on_host(walking)
         self._far = far
         self._before: _Row | None = None  # the residuals at the last look
 
@@ -207,7 +214,7 @@ class Watch:
         rows = norms.on_host(start)
         steps, sizes = rows[:, 0], rows[:, 1] if self._scale is None else self._scale
         if self._limit is None:
-            self._limit = self._less * DIVERGENCE_GROWTH * (self._start_size.cpu().numpy() + steps[0])
+            self._limit = self._less * DIVERGENCE_GROWTH * (_on_host(self._start_size) + steps[0])
         with np.errstate(invalid="ignore"):  # a comparison with NaN is false, as it should be
             quiet = steps > self._tol * sizes
             quiet &= steps <= self._limit
