@@ -14,7 +14,15 @@ from implicit_lib.gradients._closure import LeafMap
 from implicit_lib.gradients._equilibrium import attach_equilibrium, in_this_autocast
 from implicit_lib.solvers import ConvergenceWarning, Picard, Solution, Solver
 from implicit_lib.solvers._checks import check_settings
-from implicit_lib.solvers._state import Leaves, Operator, flatten_state, per_sample, statistics_dtype, unflatten_state
+from implicit_lib.solvers._state import (
+    Leaves,
+    Operator,
+    flatten_state,
+    per_sample,
+    readable,
+    statistics_dtype,
+    unflatten_state,
+)
 
 Y = TypeVar("Y")
 
@@ -88,12 +96,12 @@ class ImplicitGradient:
         """What to measure each sample's gradients in (B,), lest the adjoint leave the range of its dtype.
 
         Powers of two, which round nothing. None where the gradients are far from the ends of the range, as far as can
-        be seen: with tol=0 nobody looks.
+        be seen: with tol=0 nobody waits for another device.
         """
         narrowest = min((torch.finfo(each.dtype) for each in gradients), key=lambda info: info.max)
         largest = _largest(gradients)
         proper = (largest > 0) & (largest < math.inf)
-        if self.tol > 0 and narrowest.bits >= 32:
+        if (self.tol > 0 or readable(largest)) and narrowest.bits >= 32:
             extreme = proper & ((largest < narrowest.tiny**0.25) | (largest > narrowest.max**0.25))
             if not bool(extreme.any()):
                 return None

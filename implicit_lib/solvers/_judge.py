@@ -10,7 +10,7 @@ from torch import Tensor
 
 from implicit_lib.solvers._solution import Status
 from implicit_lib.solvers._solver import Evaluation
-from implicit_lib.solvers._state import statistics_dtype
+from implicit_lib.solvers._state import readable, statistics_dtype
 
 _Row = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -36,7 +36,7 @@ class Norms:
         self.dtype = statistics_dtype(like.device)
         self.narrow = False  # whether float32 is known to be as good for the next few iterations
         self._width = like.shape[0]
-        self._array = np.empty((16, 2, self._width)) if _readable(like) else None
+        self._array = np.empty((16, 2, self._width)) if readable(like) else None
         self._tensors: list[tuple[Tensor, Tensor]] = []
         self.count = 0
 
@@ -84,16 +84,6 @@ def _norms(rows: Tensor, dtype: torch.dtype) -> Tensor:
 def _in_range(row: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
     least, most = _FLOAT32_RANGE
     return bool(row.max() < most) and bool(row[1].min() > least)
-
-
-def _readable(tensor: Tensor) -> bool:
-    """Whether its numbers can be looked at for nothing: not on another device, in compiled code, or under vmap."""
-    return (
-        tensor.device.type == "cpu"
-        and type(tensor) is Tensor
-        and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    )
 
 
 def _on_host(tensor: Tensor) -> np.ndarray[Any, Any]:

@@ -111,6 +111,16 @@ def may_overwrite() -> bool:
     )
 
 
+def readable(tensor: Tensor) -> bool:
+    """Whether its numbers can be looked at for nothing: not on another device, in compiled code, or under vmap."""
+    return (
+        tensor.device.type == "cpu"
+        and type(tensor) is Tensor
+        and not torch.compiler.is_compiling()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    )
+
+
 def norms(leaves: Leaves) -> Tensor:
     """Euclidean norm of every sample over all leaves, shape (B,), accumulated in float64 so that no dtype overflows."""
     dtype = statistics_dtype(leaves[0].device)

@@ -90,7 +90,7 @@ class Patient(Picard):
 @pytest.fixture
 def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop as it runs on a device other than the CPU: nothing is read from the host's memory, looks are rare."""
-    monkeypatch.setattr("implicit_lib.solvers._judge._readable", lambda tensor: False)
+    monkeypatch.setattr("implicit_lib.solvers._judge.readable", lambda tensor: False)
     monkeypatch.setattr(_solve, "_looks_are_cheap", lambda y: False)
 
 
