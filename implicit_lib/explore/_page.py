@@ -50,8 +50,8 @@ def write_page(explorer: Explorer, folder: Path) -> str:
         for index, (option, system) in enumerate(explorer.systems.items())
     ]
     arrays, readouts = explorer.frame()
-    first = {"arrays": _plain(arrays), "readouts": _plain(readouts)}
-    description = json.dumps(describe(explorer) | {"first": first}, allow_nan=False)
+    first = {"arrays": _plain(arrays), "readouts": readouts}
+    description = json.dumps(describe(explorer) | {"first": first})  # NaN and Infinity are JavaScript's words too
     name = f"{explorer.name}.js"
     (folder / name).write_text(
         f"export const description = {description};\nexport const systems = {{{','.join(systems)}}};\n",
@@ -61,7 +61,7 @@ def write_page(explorer: Explorer, folder: Path) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON without NaN or infinities: the page draws a gap where it finds null."""
+    """The arrays without NaN or infinities: the page draws a gap where it finds null."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     if hasattr(value, "tolist"):

@@ -9,12 +9,25 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import sympy
 import torch
 from torch import Tensor, nn
 
-from implicit_lib.explore import PAGE_FILES, PAGE_MIME, Choice, Explorer, Iterations, Now, Slider, TorchSystem
+from implicit_lib.explore import (
+    PAGE_FILES,
+    PAGE_MIME,
+    Choice,
+    Explorer,
+    Iterations,
+    Maximum,
+    Now,
+    Readout,
+    Slider,
+    SymbolicSystem,
+    TorchSystem,
+)
 from implicit_lib.explore._onnx import Exports
-from tests.explore.conftest import Encode, Half, Look, of_torch, panel, remembering, symbolic
+from tests.explore.conftest import ETA, Encode, Half, Look, X, Y, of_torch, panel, remembering, symbolic
 
 
 def description(module: Path) -> dict[str, object]:
@@ -41,6 +54,16 @@ def test_the_first_frame_is_in_the_page(monkeypatch: pytest.MonkeyPatch, tmp_pat
     explorer = symbolic()
     first = description(tmp_path / "reciprocal.js")["first"]
     np.testing.assert_allclose(first["arrays"]["P"]["y"]["y"], explorer.arrays()["P"]["y"]["y"])  # type: ignore[index]
+
+
+def test_an_infinite_readout_stays_infinite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(PAGE_FILES, str(tmp_path))
+    numbers = {"here": sympy.oo, "slope": sympy.nan}
+    view = {"x": X, "y": Y, "steepest": Maximum(Y)} | {name: value + 0 * ETA for name, value in numbers.items()}
+    system = SymbolicSystem(step={Y: Y / 2}, start={Y: 1}, points=(X, [0.0, 1.0]), view=view)
+    readouts = [Readout(label=name, name=name) for name in numbers]
+    symbolic(system=system, readouts=readouts, controls=[Iterations(maximum=4)])
+    assert str(description(tmp_path / "reciprocal.js")["first"]["readouts"]) == "{'here': inf, 'slope': nan}"  # type: ignore[index]
 
 
 def test_onnx_files_agree_with_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

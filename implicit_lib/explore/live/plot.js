@@ -105,7 +105,7 @@ export class Plot {
   constructor(element, names, figure, dark) {
     Object.assign(this, { element, names, figure, dark });
     this.onScreen = true; // until the observer has looked
-    new IntersectionObserver(([entry]) => this.#look(entry.isIntersecting)).observe(element);
+    new IntersectionObserver((entries) => this.#look(entries.at(-1).isIntersecting)).observe(element); // the newest is last
     new ResizeObserver(() => this.#fit()).observe(element);
   }
 
