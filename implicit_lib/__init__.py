@@ -17,8 +17,11 @@ from implicit_lib.regularisation import MonotoneLinear as MonotoneLinear
 from implicit_lib.regularisation import bound_spectral_norm as bound_spectral_norm
 from implicit_lib.regularisation import certified_norm as certified_norm
 from implicit_lib.regularisation import jacobian_penalty as jacobian_penalty
+from implicit_lib.solvers import Anderson as Anderson
+from implicit_lib.solvers import Broyden as Broyden
 from implicit_lib.solvers import ConvergenceWarning as ConvergenceWarning
 from implicit_lib.solvers import Evaluation as Evaluation
+from implicit_lib.solvers import NewtonKrylov as NewtonKrylov
 from implicit_lib.solvers import Picard as Picard
 from implicit_lib.solvers import Report as Report
 from implicit_lib.solvers import Solution as Solution

@@ -59,6 +59,7 @@ class AdjointSolver:
     def _walk(self, transposed: Callable[[Leaves], Leaves], stand: "_Stand", going: Tensor, goal: Tensor) -> "_Stand":
         """Where the samples that are going have reached the residual `goal`, the others having stayed."""
         scale = torch.where(going, goal / self.tol if self.tol > 0 else stand.size, math.inf)
+        scale = scale.masked_fill(scale.isnan(), math.inf)  # of a gradient that is no number; its residual tells
         left = self.max_iter - stand.length
         solution = solve(transposed, stand.value, solver=self.solver, max_iter=left, tol=self.tol, relative_to=scale)
         rows = solution.residuals * scale

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from implicit_lib.solvers._checks import check_count
-from implicit_lib.solvers._guard import Guard, dots, first_guard, judge, lengths, rows
+from implicit_lib.solvers._guard import Guard, dots, first_guard, judge, lengths, rows, unless_overflowed
 from implicit_lib.solvers._slots import empty_slots, mark, no_slots_used, place
 from implicit_lib.solvers._solver import Evaluation
 from implicit_lib.solvers._state import may_overwrite
@@ -81,7 +81,7 @@ class Anderson:
             y, memory = image, self._start(image, residual)
         else:
             y, memory = _accelerated(memory, image, residual * memory.guard.unit)
-        return y.squeeze(1).to(at.y.dtype), memory
+        return unless_overflowed(y, at.image, at.y.dtype), memory
 
     def _start(self, image: Tensor, residual: Tensor) -> _Memory:
         guard = first_guard(image, residual)

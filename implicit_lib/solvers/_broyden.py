@@ -11,7 +11,17 @@ import torch
 from torch import Tensor
 
 from implicit_lib.solvers._checks import check_count
-from implicit_lib.solvers._guard import Guard, allowed, dots, first_guard, judge, lengths, renewed, rows
+from implicit_lib.solvers._guard import (
+    Guard,
+    allowed,
+    dots,
+    first_guard,
+    judge,
+    lengths,
+    renewed,
+    rows,
+    unless_overflowed,
+)
 from implicit_lib.solvers._slots import empty_slots, mark, no_slots_used, place
 from implicit_lib.solvers._solver import Evaluation
 
@@ -73,7 +83,7 @@ class Broyden:
             y, memory = image, self._start(image, residual)
         else:
             y, memory = _moved(memory, image, residual * memory.guard.unit)
-        return y.squeeze(1).to(at.y.dtype), memory
+        return unless_overflowed(y, at.image, at.y.dtype), memory
 
     def _start(self, image: Tensor, residual: Tensor) -> _Memory:
         guard = first_guard(image, residual)

@@ -57,7 +57,17 @@ def renewed(trust: Tensor, guard: Guard, good: Tensor) -> Tensor:
 
 def allowed(trust: Tensor, good: Tensor, move: Tensor, length: Tensor) -> Tensor:
     """What share (B, 1, 1) of the move (B, 1, N) is taken: none where the iterate is not good."""
-    return (trust * length / (lengths(move) + torch.finfo(length.dtype).tiny)).clamp(max=1) * good
+    size, limit = lengths(move), trust * length
+    far = size > limit  # the derivative of the other branch is finite, too: an unrolled gradient multiplies it by zero
+    return torch.where(far, limit / torch.where(far, size, 1.0), 1.0) * good
+
+
+def unless_overflowed(y: Tensor, image: Tensor, dtype: torch.dtype) -> Tensor:
+    """The next iterate (B, 1, N) as (B, N) in the dtype of the state; the image where half precision overflows."""
+    y = y.squeeze(1).to(dtype)
+    if y.element_size() >= 4:
+        return y
+    return torch.where(torch.isfinite(y).all(dim=1, keepdim=True), y, image)
 
 
 def lengths(rows: Tensor) -> Tensor:

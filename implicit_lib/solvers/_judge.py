@@ -22,7 +22,6 @@ DIVERGENCE_GROWTH = 1e6
 _FLOAT32_RANGE = (1e-10, 1e12)
 
 _LONG = 2**20  # numbers in a sample; the sum of more squares loses digits in float32
-_RECHECK = 8  # iterations between two looks whether they still do
 
 
 class Norms:
@@ -34,7 +33,7 @@ class Norms:
 
     def __init__(self, like: Tensor) -> None:
         self.dtype = statistics_dtype(like.device)
-        self.narrow = False  # whether float32 is known to be as good for the next few iterations
+        self.narrow = False  # whether float32 was as good for the last iteration, and may be for the next
         self._width = like.shape[0]
         self._array = np.empty((16, 2, self._width)) if readable(like) else None
         self._tensors: list[tuple[Tensor, Tensor]] = []
@@ -47,18 +46,23 @@ class Norms:
 
     def measure(self, at: Evaluation) -> None:
         """Take the norms of one more iterate."""
-        dtype = torch.float32 if self.narrow else self.dtype
-        step, size = _norms(at.residual, dtype), _norms(at.image, dtype)
         if self._array is None:
-            self._tensors.append((step, size))
+            self._tensors.append((_norms(at.residual, self.dtype), _norms(at.image, self.dtype)))
         else:
             if self.count == len(self._array):
                 self._array = np.concatenate([self._array, np.empty_like(self._array)])
             row = self._array[self.count]
-            row[0], row[1] = step.numpy(), size.numpy()
-            if self.count % _RECHECK == 0:
-                self.narrow = at.residual.dtype == torch.float32 and at.y.shape[1] <= _LONG and _in_range(row)
+            if not self.narrow or not self._fill(row, at, torch.float32):
+                fits = self._fill(row, at, self.dtype)
+                self.narrow = fits and at.residual.dtype == torch.float32 and at.y.shape[1] <= _LONG
         self.count += 1
+
+    @staticmethod
+    def _fill(row: _Row, at: Evaluation, dtype: torch.dtype) -> bool:
+        """Fill the row; whether float32 would do."""
+        row[0], row[1] = _norms(at.residual, dtype).numpy(), _norms(at.image, dtype).numpy()
+        least, most = _FLOAT32_RANGE
+        return bool(row.max() < most and row[1].min() > least)
 
     def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """‖G(y) − y‖ and ‖G(y)‖ of these iterations, each (stop − start, b)."""
@@ -79,11 +83,6 @@ def _norms(rows: Tensor, dtype: torch.dtype) -> Tensor:
     own = rows.detach() if rows.requires_grad else rows
     norms: Tensor = torch.linalg.vector_norm(own, dim=1, dtype=dtype)
     return norms
-
-
-def _in_range(row: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
-    least, most = _FLOAT32_RANGE
-    return bool(row.max() < most) and bool(row[1].min() > least)
 
 
 def _on_host(tensor: Tensor) -> np.ndarray[Any, Any]:

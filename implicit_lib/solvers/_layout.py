@@ -39,10 +39,9 @@ class _Place:
         return math.prod(self.shape)
 
     def pack(self, leaf: Tensor) -> Tensor:
-        if self.flat:
-            return leaf
         ordered = leaf if self.order is None else leaf.permute(self.order)
-        return ordered.reshape(leaf.shape[0], self.width)
+        rows = leaf if self.flat else ordered.reshape(leaf.shape[0], self.width)
+        return rows if rows.is_contiguous() else rows.clone(memory_format=torch.contiguous_format)
 
     def unpack(self, rows: Tensor) -> Tensor:
         if self.flat:
@@ -87,6 +86,12 @@ class Layout:
             place.unpack(part.clone(memory_format=torch.contiguous_format))
             for place, part in zip(self.places, parts, strict=True)
         )
+
+    def rounded(self, matrix: Tensor) -> Tensor:
+        """The matrix as it is after unpacking: leaves of a narrower dtype than the matrix round it."""
+        if all(place.dtype == matrix.dtype for place in self.places):
+            return matrix
+        return self.pack(self.unpack(matrix))
 
     def state(self, matrix: Tensor) -> Any:
         """The state that the matrix packs."""

@@ -11,7 +11,17 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from implicit_lib.solvers._checks import check_count
-from implicit_lib.solvers._guard import Guard, allowed, dots, first_guard, judge, lengths, renewed, rows
+from implicit_lib.solvers._guard import (
+    Guard,
+    allowed,
+    dots,
+    first_guard,
+    judge,
+    lengths,
+    renewed,
+    rows,
+    unless_overflowed,
+)
 from implicit_lib.solvers._solver import Evaluation
 from implicit_lib.solvers._state import statistics_dtype
 
@@ -82,7 +92,7 @@ class NewtonKrylov:
         move = residual - _gmres(system, residual, length, self.krylov)
         y = torch.addcmul(image, move, allowed(trust, good, move, length) / guard.unit, value=-1)
         y = torch.where(failed, memory.image, y)
-        return y.squeeze(1).to(at.y.dtype), _Memory(guard, trust, image)
+        return unless_overflowed(y, at.image, at.y.dtype), _Memory(guard, trust, image)
 
 
 def _jvp(G: Callable[[Tensor], Tensor], y: Tensor, v: Tensor) -> Tensor:

@@ -121,8 +121,8 @@ class Solution(Report, Generic[Y]):
     def extend(self, k: int) -> "Solution[Y]":
         """Walk at most k iterations further from where this solve stands, which itself stays as it is.
 
-        `solve(G, y0, max_iter=5).extend(5)` is `solve(G, y0, max_iter=10)`, to the last bit. Samples that have
-        finished stay finished.
+        `solve(G, y0, max_iter=5).extend(5)` is `solve(G, y0, max_iter=10)`, to the last bit (float32 residuals to
+        rounding). Samples that have finished stay finished.
 
         Raises:
             TypeError, ValueError: k is not an integer, or negative.

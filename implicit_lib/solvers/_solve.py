@@ -17,7 +17,7 @@ from implicit_lib.solvers._layout import Layout, PackedOperator
 from implicit_lib.solvers._picard import Picard
 from implicit_lib.solvers._solution import Solution, SolveInterrupted, Status
 from implicit_lib.solvers._solver import Evaluation, Solver
-from implicit_lib.solvers._state import Operator, flatten_state, may_overwrite, norms
+from implicit_lib.solvers._state import Operator, flatten_state, may_overwrite, norms, readable
 
 Y = TypeVar("Y")
 
@@ -96,6 +96,7 @@ def solve(
     y, size = layout.pack(leaves), norms(leaves)
     status = torch.where(torch.isfinite(size), Status.MAX_ITER, Status.NONFINITE).to(torch.int8)
     patience = 1 if keep_iterates or _looks_are_cheap(y) else solver.patience
+    solver = solver if y.shape[1] else _DEFAULT_SOLVER  # without numbers there is nothing to accelerate
     problem = _Problem(G, layout, solver, float(tol), _scale(relative_to, size), patience)
     start = _Walk(
         y=y,
@@ -144,7 +145,12 @@ def _scale(relative_to: Tensor | None, size: Tensor) -> Tensor | None:
     if relative_to.shape != size.shape:
         expected, given = tuple(size.shape), tuple(relative_to.shape)
         raise ValueError(f"relative_to must hold one number per sample, shape {expected}, but has shape {given}")
-    return relative_to.to(size)
+    if not relative_to.is_floating_point():
+        raise TypeError(f"relative_to must hold floating-point numbers, but holds {relative_to.dtype}")
+    scale = relative_to.detach().to(size)
+    if readable(scale) and not bool((scale >= 0).all()):
+        raise ValueError(f"relative_to must be at least 0 for every sample, but is {relative_to}")
+    return scale
 
 
 @dataclass(frozen=True)
@@ -273,6 +279,7 @@ def _evaluate(G: PackedOperator, y: Tensor, scratch: list[Tensor]) -> Evaluation
 def _step(problem: _Problem, walk: _Walk, G: PackedOperator, at: Evaluation, memory: Any) -> tuple[Tensor, Any]:
     """The solver's step; samples that have finished and are still in the batch stay where they are."""
     y, memory = problem.solver.step(G, at, memory)
+    y = problem.layout.rounded(y)
     if problem.tol > 0 and walk.running < y.shape[0]:
         y = torch.where(_walking(walk).unsqueeze(1), y, walk.y)
     return y, memory

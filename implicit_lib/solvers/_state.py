@@ -112,12 +112,12 @@ def may_overwrite() -> bool:
 
 
 def readable(tensor: Tensor) -> bool:
-    """Whether its numbers can be looked at for nothing: not on another device, in compiled code, or under vmap."""
+    """Whether its numbers can be looked at for nothing: not on another device, in compiled code, or in torch.func."""
     return (
         tensor.device.type == "cpu"
         and type(tensor) is Tensor
         and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        and torch._C._functorch.peek_interpreter_stack() is None
     )
 
 

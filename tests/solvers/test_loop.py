@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from implicit_lib import Picard, solve
+from implicit_lib import Anderson, Broyden, NewtonKrylov, Picard, Solver, Status, solve
 from implicit_lib.solvers import _solve
 from implicit_lib.solvers._judge import Norms, Watch
 from implicit_lib.solvers._layout import Layout
@@ -152,3 +152,55 @@ def test_the_watch_sees_what_is_there() -> None:
     assert watch(scale=torch.tensor([1, 1, 1e4])).quiet_for(norms, 0) == 0
     norms._array[0, 0, 1] = math.nan
     assert watch().quiet_for(norms, 0) == 0
+
+
+@pytest.mark.parametrize("solver", [Picard(), Anderson(), Broyden(), NewtonKrylov()])
+def test_vmap_takes_a_start_that_is_not_mapped(solver: Solver) -> None:
+    def answer(b: Tensor) -> Tensor:
+        return solve(lambda y: 0.5 * torch.cos(y) + b, torch.zeros(1, 2), solver=solver, tol=0, max_iter=5).value
+
+    b = torch.linspace(0, 1, 8).reshape(4, 1, 2)
+    torch.testing.assert_close(torch.vmap(answer)(b), torch.stack([answer(each) for each in b]))
+
+
+@pytest.mark.parametrize("solver", [Picard(), Anderson(), Broyden(), NewtonKrylov()])
+def test_expanded_and_empty_starts(solver: Solver) -> None:
+    expanded = solve(lambda y: 0.5 * y + 1, torch.zeros(1, 2).expand(3, 2), solver=solver)
+    torch.testing.assert_close(expanded.value, torch.full((3, 2), 2.0), rtol=1e-5, atol=0)
+    empty = solve(lambda y: 0.5 * y + 1, torch.zeros(3, 0), solver=solver, tol=0, max_iter=4)
+    assert empty.value.shape == (3, 0) and empty.residuals.shape == (4, 3)
+
+
+def test_norms_that_leave_the_range_of_float32_on_the_way() -> None:
+    solution = solve(lambda y: 1000 * y + 1, torch.zeros(1, 4), tol=0, max_iter=8)
+    assert solution.status == (Status.DIVERGED,) and float(solution.residuals[-1]) == pytest.approx(0.999)
+
+
+@pytest.mark.parametrize("solver", [Picard(damping=0.5), Anderson()])
+def test_the_residual_is_that_of_the_value_where_leaves_round_differently(solver: Solver) -> None:
+    def G(y: list[Tensor]) -> list[Tensor]:
+        narrow, wide = y
+        mixed = torch.cat([narrow, narrow[:, :1]], dim=1).float()
+        return [0.9 * torch.tanh(wide[:, :3].half() + 0.3 * narrow) + 0.1, 0.7 * torch.sin(wide) + 0.3 * mixed]
+
+    start = [torch.zeros(2, 3, dtype=torch.float16), torch.zeros(2, 4)]
+    solution = solve(G, start, solver=solver, tol=1e-3, max_iter=200)
+    image = torch.cat([leaf.double() for leaf in G(solution.value)], dim=1)
+    value = torch.cat([leaf.double() for leaf in solution.value], dim=1)
+    residual = torch.linalg.vector_norm(image - value, dim=1) / torch.linalg.vector_norm(image, dim=1)
+    assert solution.converged.all() and (residual <= 1e-3).all()
+
+
+@pytest.mark.parametrize("solver", [Anderson(), Broyden(), NewtonKrylov()])
+def test_an_extrapolation_that_overflows_is_not_taken(solver: Solver) -> None:
+    start = torch.zeros(1, 1, dtype=torch.float16)
+    solution = solve(lambda y: 60000 - 0.8 * (y - 50000).abs(), start, solver=solver, tol=2e-3)
+    assert solution.converged.all() and float(solution.value) == pytest.approx(55555, rel=3e-3)
+
+
+def test_unrolling_broyden_past_its_fixed_point_stays_finite() -> None:
+    x = torch.ones(3, 6, requires_grad=True)
+    for iterations in (20, 60):
+        walk = solve(lambda y: 0.8 * torch.tanh(y) + x, torch.zeros(3, 6), solver=Broyden(), tol=0, max_iter=iterations)
+        (slope,) = torch.autograd.grad(walk.value.sum(), x)
+        assert torch.isfinite(slope).all()

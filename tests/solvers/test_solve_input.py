@@ -91,6 +91,9 @@ def test_an_operator_that_fills_one_buffer_again_and_again() -> None:
         ({"tol": "small"}, TypeError, "tol must be a number, but is 'small'"),
         ({"relative_to": torch.ones(3)}, ValueError, r"shape \(2,\), but has shape \(3,\)"),
         ({"relative_to": 1.0}, TypeError, "one number per sample, but is 1.0"),
+        ({"relative_to": torch.tensor([1.0, math.nan])}, ValueError, "at least 0 for every sample"),
+        ({"relative_to": torch.tensor([1.0, -1.0])}, ValueError, "at least 0 for every sample"),
+        ({"relative_to": torch.ones(2, dtype=torch.int64)}, TypeError, "torch.int64"),
         ({"maxiter": 5}, TypeError, "maxiter"),
     ],
 )
