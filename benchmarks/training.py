@@ -22,16 +22,9 @@ Operator = Callable[[Tensor, Tensor], Tensor]
 
 
 def with_ours(
-    operator: Operator,
-    x: Tensor,
-    y0: Tensor,
-    calls: int,
-    *,
-    b_tol: float = 0.0,
-    solver: Solver = ours.PICARD,
-    adjoint: Solver = ours.PICARD,
+    operator: Operator, x: Tensor, y0: Tensor, calls: int, *, b_tol: float = 0.0, solver: Solver = ours.PICARD
 ) -> Tensor:
-    gradient = ImplicitGradient(tol=b_tol, max_iter=calls, solver=adjoint)
+    gradient = ImplicitGradient(tol=b_tol, max_iter=calls, solver=solver)
     model = ImplicitModel(operator, start=lambda q: y0, solver=solver, gradient=gradient, max_iter=calls, tol=0)
     return model(x)
 
