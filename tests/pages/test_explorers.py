@@ -26,7 +26,8 @@ def explorers(page: Visit) -> list[Locator]:
 
 
 def arrays(explorer: Locator) -> Any:
-    return explorer.evaluate("(element) => element.arrays()")
+    """All that the figure shows: its plots, and the numbers beside them."""
+    return explorer.evaluate("async (element) => [await element.arrays(), await element.readouts()]")
 
 
 def redrawn(page: Visit, explorer: Locator, before: Any) -> bool:
