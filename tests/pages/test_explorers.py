@@ -108,7 +108,8 @@ def test_numbers_are_spoken_once_when_the_figure_rests(page: Visit) -> None:
         page.page.wait_for_timeout(1000)
         (text,) = heard(explorer)
         t = explorer.locator("input[type=range]").first.input_value()
-        assert int(t) > 2 and text.startswith(f"Iterations t {t}: ")
+        label = explorer.evaluate("(explorer) => explorer.description.controls[0].label")
+        assert int(t) > 2 and text.startswith(f"{label} {t}: ")
         for number in explorer.locator("dl.readouts dd").all_inner_texts():
             assert number in text
 
