@@ -6,9 +6,12 @@ import threading
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tools import book
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -46,6 +49,22 @@ def test_a_failed_build_is_tried_again(small_book: Path) -> None:
         message = str(ended.value)
         assert message.startswith("error: the book does not build: ") and "index.md" in message
         assert "\n" not in message
+
+
+def test_a_notebook_that_fails_is_named(small_book: Path) -> None:
+    extension = f"sphinx:\n  local_extensions:\n    side_by_side: {ROOT}/book/_ext\n"
+    (small_book / "_config.yml").write_text(f"title: Small\nexecute:\n  execute_notebooks: cache\n{extension}")
+    (small_book / "notebooks").mkdir()
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    for name, source in {"01_sound": "print(7)", "02_broken": "raise ValueError('no such figure')"}.items():
+        cells = [nbformat.v4.new_code_cell(source)]
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=cells, metadata=kernel), small_book / "notebooks" / f"{name}.ipynb"
+        )
+    with pytest.raises(SystemExit) as ended:
+        book.build()
+    message = str(ended.value)
+    assert "02_broken.ipynb: ValueError: no such figure" in message and "\n" not in message
 
 
 def test_two_servers_take_two_ports(tmp_path: Path) -> None:
