@@ -79,8 +79,8 @@ V = TypeVar("V")
 class Algebra(Protocol[V]):
     """One interpretation of formulas: floating-point arrays, balls, sympy expressions, text.
 
-    Undefined are: division by 0, `log` of what is not positive, `sqrt` of a negative number, `gamma` at 0, −1, −2, …, and
-    the powers that `power` and `apply` name below. `0**0` is 1 for the exponent 0 as it is written.
+    Undefined are: division by 0, `log` of what is not positive, `sqrt` of a negative number, `gamma` at 0, −1, −2, …,
+    and the powers that `power` and `apply` name below. Nothing is defined where a part of it is not.
     """
 
     def number(self, value: Fraction) -> V:
@@ -92,8 +92,8 @@ class Algebra(Protocol[V]):
     def power(self, base: V, exponent: Fraction) -> V:
         """A power with a constant rational exponent.
 
-        With an integer exponent any base is allowed, but 0 for negative ones. With any other the base is at least 0, and
-        above 0 for negative exponents: `x**(1/3)` is undefined for x < 0.
+        With an integer exponent any base is allowed, but 0 for negative ones; `x**0` is 1. With any other exponent the
+        base is at least 0, and above 0 for negative exponents: `x**(1/3)` is undefined for x < 0.
         """
 
     def apply(self, name: str, *args: V) -> V:
