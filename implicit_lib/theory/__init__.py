@@ -1,5 +1,14 @@
 """Regular operators and what they reach: typed formulas, certificates, and the speed limit."""
 
+from implicit_lib.theory._domain import Axis as Axis
+from implicit_lib.theory._domain import Domain as Domain
 from implicit_lib.theory._formula import Formula as Formula
 from implicit_lib.theory._formula import parse as parse
+from implicit_lib.theory._report import Figure as Figure
+from implicit_lib.theory._report import RegularityReport as RegularityReport
+from implicit_lib.theory._report import regularity_report as regularity_report
+from implicit_lib.theory._speed import bounded_speed_limit as bounded_speed_limit
+from implicit_lib.theory._speed import least_iterations as least_iterations
+from implicit_lib.theory._speed import speed_limit as speed_limit
+from implicit_lib.theory._speed import unbounded_speed_limit as unbounded_speed_limit
 from implicit_lib.theory._tokens import FormulaError as FormulaError

@@ -119,7 +119,8 @@ class Formula:
             dtype = torch.get_default_dtype()
         tensors = [torch.as_tensor(value, dtype=dtype, device=device) for value in values]
         value = evaluate(self.tree, Tensors(dtype, device), dict(zip(self.variables, tensors, strict=True)))
-        return torch.broadcast_tensors(value, *tensors)[0]
+        shape: torch.Size = torch.broadcast_shapes(*(tensor.shape for tensor in tensors))  # type: ignore[no-untyped-call]
+        return value.expand(shape)
 
     def __str__(self) -> str:
         """The text."""

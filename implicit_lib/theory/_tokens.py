@@ -14,7 +14,7 @@ _TOKEN = re.compile(
 )
 _INSTEAD = {
     **dict.fromkeys("−–—‐‑‒﹣－", "write - for minus"),
-    **dict.fromkeys("×✕·⋅∗•＊", "write * for times"),
+    **dict.fromkeys("×✕·⋅∗•＊", "write * for times, and x between intervals"),
     **dict.fromkeys("÷∕⁄／", "write / for a division"),
     **dict.fromkeys("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ", "write a power as x**2"),
     **dict.fromkeys("√∛", "write sqrt(x), or x**(1/3)"),
@@ -22,6 +22,7 @@ _INSTEAD = {
     "π": "write pi",
     "Γ": "write gamma(x)",
     "∞": "write inf",
+    "∖": "write \\",
     "≤": "write <=",
     "≥": "write >=",
     "≠": "write < or >",
