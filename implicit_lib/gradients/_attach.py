@@ -1,15 +1,24 @@
 """A value with the graph of something else: its numbers are one computation's, its gradient another's."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import TreeSpec
 
 from implicit_lib.solvers import Solution
 from implicit_lib.solvers._state import Leaves, flatten_state, unflatten_state
 
 Y = TypeVar("Y")
+
+
+def without_graph(walk: Callable[[int], Solution[Y]], max_iter: int) -> tuple[Solution[Y], Leaves, TreeSpec]:
+    """The solution of at most max_iter iterations, none of them recorded, and its value in leaves."""
+    with torch.no_grad():
+        solution = walk(max_iter)
+    return solution, *flatten_state(solution.value, "the value of the solution")
 
 
 def attach(solution: Solution[Y], images: Leaves) -> Solution[Y]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from implicit_lib.gradients._adjoint import AdjointReport, AdjointSolver
+from implicit_lib.gradients._attach import without_graph
 from implicit_lib.gradients._closure import LeafMap
 from implicit_lib.gradients._equilibrium import attach_equilibrium, in_this_autocast
 from implicit_lib.solvers import ConvergenceWarning, Picard, Solution, Solver
@@ -17,7 +18,6 @@ from implicit_lib.solvers._checks import check_settings
 from implicit_lib.solvers._state import (
     Leaves,
     Operator,
-    flatten_state,
     per_sample,
     readable,
     statistics_dtype,
@@ -73,9 +73,7 @@ class ImplicitGradient:
         """The solution, found without a graph, its value attached to the adjoint solve."""
         if not torch.is_grad_enabled():
             return walk(max_iter)
-        with torch.no_grad():
-            solution = walk(max_iter)
-        values, spec = flatten_state(solution.value, "the value of the solution")
+        solution, values, spec = without_graph(walk, max_iter)
         attached = attach_equilibrium(values, in_this_autocast(Operator(G, spec), values[0].device), self._solve)
         return replace(solution, value=unflatten_state(attached, spec))
 

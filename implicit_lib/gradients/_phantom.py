@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import TypeVar
 
 import torch
 
-from implicit_lib.gradients._attach import attach
+from implicit_lib.gradients._attach import attach, without_graph
 from implicit_lib.solvers import Solution
-from implicit_lib.solvers._checks import check_count
-from implicit_lib.solvers._state import Operator, flatten_state
+from implicit_lib.solvers._checks import check_at_least_one, check_damping
+from implicit_lib.solvers._state import Operator
 
 Y = TypeVar("Y")
 
@@ -39,18 +38,14 @@ class PhantomGradient:
     damping: float = 0.5
 
     def __post_init__(self) -> None:
-        if check_count(self.steps, "steps") == 0:
-            raise ValueError("steps must be at least 1, but is 0: without a step there is no gradient")
-        if not isinstance(self.damping, Real) or not 0 < self.damping <= 1:
-            raise ValueError(f"damping must be in (0, 1], but is {self.damping!r}; 1 is plain iteration")
+        check_at_least_one(self.steps, "steps", "without a step there is no gradient")
+        check_damping(self.damping, "plain iteration")
 
     def differentiate(self, G: Callable[[Y], Y], walk: Callable[[int], Solution[Y]], max_iter: int) -> Solution[Y]:
         """The solution, found without a graph, its value attached to k damped applications of G."""
         if not torch.is_grad_enabled():
             return walk(max_iter)
-        with torch.no_grad():
-            solution = walk(max_iter)
-        values, spec = flatten_state(solution.value, "the value of the solution")
+        solution, values, spec = without_graph(walk, max_iter)
         operator, y = Operator(G, spec), tuple(value.detach() for value in values)
         for _ in range(self.steps):
             images = operator(y)

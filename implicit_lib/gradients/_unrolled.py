@@ -8,7 +8,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from implicit_lib.solvers import Solution
-from implicit_lib.solvers._checks import check_count
+from implicit_lib.solvers._checks import check_at_least_one
 
 Y = TypeVar("Y")
 
@@ -32,8 +32,8 @@ class UnrolledGradient:
     checkpoint: int | None = None
 
     def __post_init__(self) -> None:
-        if self.checkpoint is not None and check_count(self.checkpoint, "checkpoint") == 0:
-            raise ValueError("checkpoint must be at least 1 iteration, or None, but is 0")
+        if self.checkpoint is not None:
+            check_at_least_one(self.checkpoint, "checkpoint", "None keeps the whole graph")
 
     def differentiate(self, G: Callable[[Y], Y], walk: Callable[[int], Solution[Y]], max_iter: int) -> Solution[Y]:
         """The solution, which leaves its graph behind, or the checkpoints to rebuild it from."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from implicit_lib.solvers._checks import check_count
+from implicit_lib.solvers._checks import check_at_least_one, check_damping
 from implicit_lib.solvers._guard import Guard, dots, first_guard, judge, lengths, rows, unless_overflowed
 from implicit_lib.solvers._slots import empty_slots, mark, no_slots_used, place
 from implicit_lib.solvers._solver import Evaluation
@@ -61,13 +60,11 @@ class Anderson:
 
     history: int = 5
     damping: float = 1.0
-    patience: ClassVar[int] = 5
+    patience: ClassVar[int] = 10
 
     def __post_init__(self) -> None:
-        if check_count(self.history, "history") == 0:
-            raise ValueError("history must be at least 1, but is 0; plain iteration is Picard()")
-        if not isinstance(self.damping, Real) or not 0 < self.damping <= 1:
-            raise ValueError(f"damping must be in (0, 1], but is {self.damping!r}; 1 is undamped")
+        check_at_least_one(self.history, "history", "plain iteration is Picard()")
+        check_damping(self.damping, "undamped")
 
     def init(self, y: Tensor) -> None:
         """Nothing: the first step makes the memory, in the dtype of the residual."""

@@ -10,14 +10,14 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from implicit_lib.solvers._checks import check_count
+from implicit_lib.solvers._checks import check_at_least_one
 from implicit_lib.solvers._guard import (
     Guard,
-    allowed,
     dots,
     first_guard,
     judge,
     lengths,
+    moved,
     renewed,
     rows,
     unless_overflowed,
@@ -67,11 +67,10 @@ class Broyden:
     """
 
     history: int = 5
-    patience: ClassVar[int] = 5
+    patience: ClassVar[int] = 10
 
     def __post_init__(self) -> None:
-        if check_count(self.history, "history") == 0:
-            raise ValueError("history must be at least 1, but is 0; plain iteration is Picard()")
+        check_at_least_one(self.history, "history", "plain iteration is Picard()")
 
     def init(self, y: Tensor) -> None:
         """Nothing: the first step makes the memory, in the dtype of the residual."""
@@ -82,7 +81,7 @@ class Broyden:
         if memory is None:
             y, memory = image, self._start(image, residual)
         else:
-            y, memory = _moved(memory, image, residual * memory.guard.unit)
+            y, memory = _quasi_newton(memory, image, residual * memory.guard.unit)
         return unless_overflowed(y, at.image, at.y.dtype), memory
 
     def _start(self, image: Tensor, residual: Tensor) -> _Memory:
@@ -92,7 +91,7 @@ class Broyden:
         return _Memory(guard, trust, residual, image, left, right, no_slots_used(left), 0)
 
 
-def _moved(memory: _Memory, image: Tensor, residual: Tensor) -> tuple[Tensor, _Memory]:
+def _quasi_newton(memory: _Memory, image: Tensor, residual: Tensor) -> tuple[Tensor, _Memory]:
     """The next iterate (B, 1, N) and memory, from the residual in the guard's unit."""
     length = lengths(residual)
     good, failed, guard = judge(memory.guard, length, patience=_PATIENCE)
@@ -100,7 +99,7 @@ def _moved(memory: _Memory, image: Tensor, residual: Tensor) -> tuple[Tensor, _M
     following = _update(memory, image, residual, good)
     # y − H f = G(y) − Σ u ⟨v, f⟩: what it moves the iterate beyond G(y).
     move = _times(residual, following.right, following.left, following.used)
-    y = torch.addcmul(image, move, allowed(trust, good, move, length) / guard.unit, value=-1)
+    y = moved(image, move, trust * length, good / guard.unit)
     y = torch.where(failed, memory.image, y)
     oldest = (memory.oldest + 1) % following.used.shape[2]
     used = mark(following.used, oldest, 0)

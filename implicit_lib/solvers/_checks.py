@@ -1,6 +1,7 @@
 """Checks of the settings that solvers, gradients and models share."""
 
 import math
+from numbers import Real
 from operator import index
 
 
@@ -17,6 +18,26 @@ def check_count(count: object, name: str) -> int:
     if number < 0:
         raise ValueError(f"{name} must be at least 0, but is {number}")
     return number
+
+
+def check_at_least_one(count: object, name: str, instead: str) -> None:
+    """Nothing, if it is an integer of at least 1; else an error, which for 0 says what to use instead.
+
+    Raises:
+        TypeError, ValueError: it is no integer, or less than 1.
+    """
+    if check_count(count, name) == 0:
+        raise ValueError(f"{name} must be at least 1, but is 0; {instead}")
+
+
+def check_damping(damping: float, at_one: str) -> None:
+    """Nothing, if it is a number in (0, 1]; else an error that says what damping 1 is.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(damping, Real) or not 0 < damping <= 1:
+        raise ValueError(f"damping must be in (0, 1], but is {damping!r}; 1 is {at_one}")
 
 
 def check_settings(solver: object, max_iter: object, tol: object) -> None:

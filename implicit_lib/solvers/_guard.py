@@ -55,11 +55,14 @@ def renewed(trust: Tensor, guard: Guard, good: Tensor) -> Tensor:
     return torch.where(guard.extrapolated, changed, trust).clamp(_LEAST_TRUST, _MOST_TRUST)
 
 
-def allowed(trust: Tensor, good: Tensor, move: Tensor, length: Tensor) -> Tensor:
-    """What share (B, 1, 1) of the move (B, 1, N) is taken: none where the iterate is not good."""
-    size, limit = lengths(move), trust * length
+def moved(image: Tensor, move: Tensor, limit: Tensor, share: Tensor) -> Tensor:
+    """image − share · move, (B, 1, N), the move shortened to the limit (B, 1, 1).
+
+    The share (B, 1, 1) undoes the guard's unit, in which move and limit are, and is 0 where the iterate is not good.
+    """
+    size = lengths(move)
     far = size > limit  # the derivative of the other branch is finite, too: an unrolled gradient multiplies it by zero
-    return torch.where(far, limit / torch.where(far, size, 1.0), 1.0) * good
+    return torch.addcmul(image, move, torch.where(far, limit / torch.where(far, size, 1.0), 1.0) * share, value=-1)
 
 
 def unless_overflowed(y: Tensor, image: Tensor, dtype: torch.dtype) -> Tensor:

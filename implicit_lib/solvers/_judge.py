@@ -16,57 +16,66 @@ _Row = np.ndarray[Any, np.dtype[np.float64]]
 
 # A contraction's step ‖G(y) − y‖ never grows, and a map that contracts in another norm lets it grow by at most that
 # norm's condition number. A step this many times as large as the start and the first step together is divergence.
-DIVERGENCE_GROWTH = 1e6
+_DIVERGENCE_GROWTH = 1e6
 
 # Where all norms lie in this range, their squares neither overflow nor lose digits in float32, five times as fast.
 _FLOAT32_RANGE = (1e-10, 1e12)
 
 _LONG = 2**20  # numbers in a sample; the sum of more squares loses digits in float32
 
+# Numbers in a state up to which a call of PyTorch or NumPy costs more than what it computes.
+SMALL = 2**13
+
+_TOGETHER = 16  # how many iterates of a small state wait to be measured in one go
+
 
 class Norms:
     """‖G(y) − y‖ and ‖G(y)‖ of every sample at every iteration: two rows (b,) an iteration, accumulated in float64.
 
     On a CPU they go into one array of the host's: many small tensors that live on would scatter the memory that large
-    states come and go in, and a few numbers are compared fastest by NumPy.
+    states come and go in, and a few numbers are compared fastest by NumPy. Small states wait, to be measured together.
     """
 
     def __init__(self, like: Tensor) -> None:
         self.dtype = statistics_dtype(like.device)
-        self.narrow = False  # whether float32 was as good for the last iteration, and may be for the next
-        self._width = like.shape[0]
-        self._array = np.empty((16, 2, self._width)) if readable(like) else None
-        self._tensors: list[tuple[Tensor, Tensor]] = []
+        self.on_cpu = readable(like)  # whether looking at the numbers costs nothing
         self.count = 0
-
-    @property
-    def on_cpu(self) -> bool:
-        """Whether looking at the numbers costs nothing."""
-        return self._array is not None
+        self._narrow = False  # whether float32 was as good for the last iteration, and may be for the next
+        self._array = np.empty((_TOGETHER, 2, like.shape[0]) if self.on_cpu else 0)
+        self._tensors: list[tuple[Tensor, Tensor]] = []
+        self._waiting: list[Evaluation] = []
+        self._together = _TOGETHER if like.numel() <= SMALL else 1
 
     def measure(self, at: Evaluation) -> None:
-        """Take the norms of one more iterate."""
-        if self._array is None:
-            self._tensors.append((_norms(at.residual, self.dtype), _norms(at.image, self.dtype)))
-        else:
-            if self.count == len(self._array):
-                self._array = np.concatenate([self._array, np.empty_like(self._array)])
-            row = self._array[self.count]
-            if not self.narrow or not self._fill(row, at, torch.float32):
-                fits = self._fill(row, at, self.dtype)
-                self.narrow = fits and at.residual.dtype == torch.float32 and at.y.shape[1] <= _LONG
+        """Take the norms of one more iterate. It may be kept for a while, and must not change."""
         self.count += 1
+        if not self.on_cpu:
+            self._tensors.append((_norms(at.residual, self.dtype), _norms(at.image, self.dtype)))
+            return
+        self._waiting.append(at)
+        if len(self._waiting) == self._together:
+            self._fill()
 
-    @staticmethod
-    def _fill(row: _Row, at: Evaluation, dtype: torch.dtype) -> bool:
-        """Fill the row; whether float32 would do."""
-        row[0], row[1] = _norms(at.residual, dtype).numpy(), _norms(at.image, dtype).numpy()
-        least, most = _FLOAT32_RANGE
-        return bool(row.max() < most and row[1].min() > least)
+    def _fill(self) -> None:
+        """The rows of those that wait."""
+        if not self._waiting:
+            return
+        while self.count > len(self._array):
+            self._array = np.concatenate([self._array, np.empty_like(self._array)])
+        rows = self._array[self.count - len(self._waiting) : self.count]
+        if self._together > 1:
+            both = torch.cat([at.residual for at in self._waiting] + [at.image for at in self._waiting])
+            rows[:] = _norms(both, self.dtype).numpy().reshape(2, *rows[:, 0].shape).swapaxes(0, 1)
+        elif not self._narrow or not _measure(rows[0], self._waiting[0], torch.float32):
+            fits = _measure(rows[0], self._waiting[0], self.dtype)
+            residual = self._waiting[0].residual
+            self._narrow = fits and residual.dtype == torch.float32 and residual.shape[1] <= _LONG
+        self._waiting.clear()
 
     def rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """‖G(y) − y‖ and ‖G(y)‖ of these iterations, each (stop − start, b)."""
-        if self._array is not None:
+        if self.on_cpu:
+            self._fill()
             both = torch.from_numpy(self._array[start:stop])
             return both.select(1, 0), both.select(1, 1)
         steps, sizes = (torch.stack(each).to(self.dtype) for each in zip(*self._tensors[start:stop], strict=True))
@@ -74,12 +83,21 @@ class Norms:
 
     def on_host(self, start: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The rows from `start` on as one array (k, 2, b)."""
-        if self._array is not None:
+        if self.on_cpu:
+            self._fill()
             return self._array[start : self.count]
         return _on_host(torch.stack([torch.stack(pair) for pair in self._tensors[start:]]))
 
 
+def _measure(row: _Row, at: Evaluation, dtype: torch.dtype) -> bool:
+    """Fill a row (2, b); whether float32 would do."""
+    row[0], row[1] = _norms(at.residual, dtype).numpy(), _norms(at.image, dtype).numpy()
+    least, most = _FLOAT32_RANGE
+    return bool(row.max() < most and row[1].min() > least)
+
+
 def _norms(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """Euclidean norms of rows (b, N)."""
     own = rows.detach() if rows.requires_grad else rows
     norms: Tensor = torch.linalg.vector_norm(own, dim=1, dtype=dtype)
     return norms
@@ -90,6 +108,11 @@ def _on_host(tensor: Tensor) -> np.ndarray[Any, Any]:
     if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         return np.array(tensor.tolist()).reshape(tensor.shape)
     return tensor.cpu().numpy()
+
+
+def largest_step(start_size: Any, first_step: Any) -> Any:
+    """The largest ‖G(y) − y‖ that is not divergence, from ‖y_0‖ and ‖G(y_0) − y_0‖: tensors or arrays (b,)."""
+    return _DIVERGENCE_GROWTH * (start_size + first_step)
 
 
 @dataclass(frozen=True)
@@ -203,15 +226,14 @@ class Watch:
         rows = norms.on_host(start)
         steps, sizes = rows[:, 0], rows[:, 1] if self._scale is None else self._scale
         if self._limit is None:
-            self._limit = self._less * DIVERGENCE_GROWTH * (_on_host(self._start_size) + steps[0])
-        with np.errstate(invalid="ignore"):  # a comparison with NaN is false, as it should be
-            quiet = steps > self._tol * sizes
-            quiet &= steps <= self._limit
-        if not (quiet if self._walking is None else quiet | ~self._walking).all():
-            return 0.0
-        if not self._far:
-            return math.inf
+            self._limit = self._less * largest_step(_on_host(self._start_size), steps[0])
         with np.errstate(divide="ignore", invalid="ignore"):
+            quiet = steps > self._tol * sizes  # false for NaN, as it should be
+            quiet &= steps <= self._limit
+            if not (quiet if self._walking is None else quiet | ~self._walking).all():
+                return 0.0
+            if not self._far:
+                return math.inf
             before, self._before = self._before, steps[-1] / (sizes[-1] if self._scale is None else sizes)
             return self._extrapolated(before, self._before, norms.count - start)
 

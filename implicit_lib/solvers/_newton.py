@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from implicit_lib.solvers._checks import check_count
+from implicit_lib.solvers._checks import check_at_least_one
 from implicit_lib.solvers._guard import (
     Guard,
-    allowed,
     dots,
     first_guard,
     judge,
     lengths,
+    moved,
     renewed,
     rows,
     unless_overflowed,
@@ -67,8 +67,7 @@ class NewtonKrylov:
     patience: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if check_count(self.krylov, "krylov") == 0:
-            raise ValueError("krylov must be at least 1, but is 0; plain iteration is Picard()")
+        check_at_least_one(self.krylov, "krylov", "plain iteration is Picard()")
 
     def init(self, y: Tensor) -> None:
         """Nothing: the first step makes the memory."""
@@ -90,7 +89,7 @@ class NewtonKrylov:
             return v - _jvp(G, at.y, v.squeeze(1).to(at.y.dtype)).unsqueeze(1).to(v.dtype)
 
         move = residual - _gmres(system, residual, length, self.krylov)
-        y = torch.addcmul(image, move, allowed(trust, good, move, length) / guard.unit, value=-1)
+        y = moved(image, move, trust * length, good / guard.unit)
         y = torch.where(failed, memory.image, y)
         return unless_overflowed(y, at.image, at.y.dtype), _Memory(guard, trust, image)
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from implicit_lib.solvers._checks import check_damping
 from implicit_lib.solvers._solver import Evaluation
 
 
@@ -24,11 +24,10 @@ class Picard:
     """
 
     damping: float = 1.0
-    patience: ClassVar[int] = 5
+    patience: ClassVar[int] = 10
 
     def __post_init__(self) -> None:
-        if not isinstance(self.damping, Real) or not 0 < self.damping <= 1:
-            raise ValueError(f"damping must be in (0, 1], but is {self.damping!r}; 1 is plain iteration")
+        check_damping(self.damping, "plain iteration")
 
     def init(self, y: Tensor) -> None:
         """Picard iteration remembers nothing but y."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from implicit_lib.solvers._checks import check_count, check_settings
-from implicit_lib.solvers._judge import DIVERGENCE_GROWTH, Norms, Verdict, Watch, count, judge
+from implicit_lib.solvers._judge import SMALL, Norms, Verdict, Watch, count, judge, largest_step
 from implicit_lib.solvers._layout import Layout, PackedOperator
 from implicit_lib.solvers._picard import Picard
 from implicit_lib.solvers._solution import Solution, SolveInterrupted, Status
@@ -21,7 +21,7 @@ from implicit_lib.solvers._state import Operator, flatten_state, may_overwrite, 
 
 Y = TypeVar("Y")
 
-_LARGE = 2**20  # numbers in a state: above it, a look costs little beside G
+_LARGE = 2**20  # numbers in a state: above it, a look costs little beside G, wherever G runs
 
 _DEFAULT_SOLVER = Picard()
 
@@ -54,9 +54,9 @@ def solve(
     With `inputs`, G is called as G(y, inputs), and finished samples are freed from further work: once an eighth of the
     batch has finished, G sees only the rows of y and of inputs that still walk.
 
-    A look at the residuals synchronises host and device. On a CPU there is one every iteration; elsewhere a small state
-    may walk up to `solver.patience` iterations in between, fewer as a sample nears tol. The value is still the iterate
-    described above; calls of G beyond it are the price.
+    A look at the residuals synchronises host and device, and costs as much as several small operators. So a small
+    state (up to 2¹³ numbers on a CPU, 2²⁰ elsewhere) may walk up to `solver.patience` iterations in between, fewer as a
+    sample nears tol. The value is still the iterate described above; calls of G beyond it are the price.
 
     The loop runs under the caller's autograd mode. With gradients enabled the graph of all iterations is kept, which
     takes memory proportional to their number; wrap the call in `torch.no_grad()`, or use an `ImplicitModel` with an
@@ -64,9 +64,9 @@ def solve(
 
     Args:
         G: maps a state to a state of the same structure, shapes, dtypes and device, and leaves its argument unchanged.
+        y0: the start: a floating-point tensor (B, …), or nested dicts, lists and tuples of such tensors with one B.
         inputs: what G takes beside the state, if it is to see a part of the batch: nested dicts, lists and tuples of
             tensors (B, …), or `()` for a G(y, ()) that needs nothing.
-        y0: the start: a floating-point tensor (B, …), or nested dicts, lists and tuples of such tensors with one B.
         solver: settings of the method, e.g. `Picard(damping=0.5)`.
         max_iter: the most iterations, at least 0. With 0, G is not called and the value is y0.
         tol: the relative residual to reach, at least 0.
@@ -117,8 +117,8 @@ def solve(
 
 
 def _looks_are_cheap(y: Tensor) -> bool:
-    """Whether to look at every residual: it synchronises, but looking later takes memory for the iterates between."""
-    return y.device.type == "cpu" or y.numel() > _LARGE
+    """Whether to look at every residual: looking later takes memory for the iterates between, and calls of G."""
+    return y.numel() > (SMALL if y.device.type == "cpu" else _LARGE)
 
 
 def _per_sample(inputs: Any, batch: int) -> tuple[Any, ...]:
@@ -265,11 +265,11 @@ def _advance(problem: _Problem, walk: _Walk, trail: _Trail, k: int) -> Callable[
 
 
 def _evaluate(G: PackedOperator, y: Tensor, scratch: list[Tensor]) -> Evaluation:
-    """One call of G. The residual fills the same memory again and again: fresh pages cost more than the subtraction."""
+    """One call of G. A large residual fills the same memory again: fresh pages cost more than the subtraction."""
     image = G(y)
     if y.element_size() < 4:  # differences in half precision can overflow
         return Evaluation(y, image, image.float() - y.float())
-    if not may_overwrite():
+    if y.numel() <= SMALL or not may_overwrite():
         return Evaluation(y, image, image - y)
     if not scratch or scratch[0].shape[0] != y.shape[0]:
         scratch[:] = [torch.empty_like(y)]
@@ -333,10 +333,7 @@ def _settle(
 
 def _judge(problem: _Problem, walk: _Walk, steps: Tensor, sizes: Tensor, *, quiet: bool) -> tuple[Verdict, Tensor]:
     """The verdict on these iterations, and the largest step that is not divergence."""
-    if walk.limit is None:
-        limit = DIVERGENCE_GROWTH * (walk.start_size + steps.select(0, 0))
-    else:
-        limit = walk.of_batch(walk.limit)
+    limit = largest_step(walk.start_size, steps.select(0, 0)) if walk.limit is None else walk.of_batch(walk.limit)
     scale = None if problem.scale is None else walk.of_batch(problem.scale)
     before, status = walk.of_batch(walk.last_residual), walk.of_batch(walk.status)
     return judge(
