@@ -1,0 +1,153 @@
+"""Certified enclosures against values computed in 256 bits by mpmath, which shares no code with Arb."""
+
+import random
+from collections.abc import Mapping
+from fractions import Fraction
+from operator import eq, ge, gt, le, lt
+from typing import Any
+
+import mpmath
+from flint import arb
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from implicit_lib.theory._enclosure import enclose
+from implicit_lib.theory._formula import Formula
+from implicit_lib.theory._tree import Apply, Compare, Constant, Node, Number, Piecewise, Variable, evaluate
+
+MP = mpmath.mp.clone()
+MP.prec = 256
+ROUNDING = MP.mpf(2) ** -200  # of mpmath's own values and quotients, relative
+SAMPLES = 1000
+
+
+class Undefined(Exception):
+    pass
+
+
+class TooLarge(Exception):
+    """mpmath would compute for minutes."""
+
+
+class Multiprecision:
+    """Formulas in 256-bit arithmetic."""
+
+    def number(self, value: Fraction) -> Any:
+        return MP.mpf(value.numerator) / value.denominator
+
+    def constant(self, name: str) -> Any:
+        return +MP.pi if name == "pi" else +MP.e
+
+    def power(self, base: Any, exponent: Fraction) -> Any:
+        if exponent.denominator == 1:
+            if base == 0 and exponent < 0:
+                raise Undefined
+            return base ** int(exponent)
+        if base < 0 or (base == 0 and exponent < 0):
+            raise Undefined
+        return base ** self.number(exponent)
+
+    def apply(self, name: str, *args: Any) -> Any:
+        a = args[0]
+        undefined = {
+            "div": lambda: args[1] == 0,
+            "log": lambda: a <= 0,
+            "sqrt": lambda: a < 0,
+            "gamma": lambda: a <= 0 and a == MP.floor(a),
+            "pow": lambda: a < 0 or (a == 0 and args[1] <= 0),
+        }
+        if undefined.get(name, bool)():
+            raise Undefined
+        exponent = args[1] * MP.log(a) if name == "pow" and a > 0 else a if name in ("exp", "gamma") else 0
+        if any(abs(arg) > 1e30 for arg in args) or abs(exponent) > 1e4:
+            raise TooLarge
+        plain = {"add": lambda: a + args[1], "sub": lambda: a - args[1], "mul": lambda: a * args[1]}
+        plain |= {"div": lambda: a / args[1], "neg": lambda: -a, "abs": lambda: abs(a), "pow": lambda: a ** args[1]}
+        plain |= {"min": lambda: min(args), "max": lambda: max(args)}
+        return plain[name]() if name in plain else getattr(MP, name)(a)
+
+    def piecewise(self, node: Piecewise, variables: Mapping[str, Any]) -> Any:
+        for test, branch in node.branches:
+            left, right = evaluate(test.left, self, variables), evaluate(test.right, self, variables)
+            relation = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq}[test.relation]
+            if relation(left, right):
+                return evaluate(branch, self, variables)
+        return evaluate(node.otherwise, self, variables)
+
+
+NUMBERS = st.fractions(min_value=-4, max_value=4, max_denominator=8)
+LEAVES = st.one_of(
+    st.just(Variable("x")), st.just(Variable("x")), st.just(Variable("y")), NUMBERS.map(Number), st.just(Constant("pi"))
+)
+EXPONENTS = st.sampled_from([Fraction(p, q) for p in range(-3, 6) for q in (1, 2, 3)])
+
+
+def grown(parts: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    unary = st.sampled_from(["neg", "abs", "sqrt", "exp", "log", "sin", "cos", "tan", "atan", "tanh", "gamma"])
+    binary = st.sampled_from(["add", "sub", "mul", "div", "pow", "min", "max"])
+    compare = st.builds(Compare, parts, st.sampled_from(["<", "<=", ">", ">=", "=="]), parts)
+    return st.one_of(
+        st.builds(lambda name, a: Apply(name, (a,)), unary, parts),
+        st.builds(lambda name, a, b: Apply(name, (a, b)), binary, parts, parts),
+        st.builds(lambda a, e: Apply("pow", (a, Number(e))), parts, EXPONENTS),
+        st.builds(lambda test, a, b: Piecewise(((test, a),), b), compare, parts, parts),
+    )
+
+
+TREES = st.recursive(LEAVES, grown, max_leaves=6).filter(lambda tree: isinstance(tree, (Apply, Piecewise)))
+# dyadic, so that no coordinate is rounded
+SIDES = st.tuples(
+    st.integers(-48, 48).map(lambda n: Fraction(n, 16)),
+    st.sampled_from([Fraction(1, 1024), Fraction(1, 16), Fraction(1, 2), Fraction(1), Fraction(3)]),
+).map(lambda side: (side[0], side[0] + side[1]))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(TREES, SIDES, SIDES)
+def test_enclosures_hold_at_every_sample(tree: Node, first: tuple[Fraction, Fraction], second: Any) -> None:
+    enclosure = enclose(Formula("", ("x", "y"), tree), [first, second])
+    draws = random.Random(0)
+    for sample in range(SAMPLES // 2):
+        here = [drawn(draws, side) for side in (first, second)]
+        axis = sample % 2
+        there = list(here)
+        there[axis] = drawn(draws, (first, second)[axis])
+        try:
+            values = [value_at(tree, point) for point in (here, there)]
+        except Undefined:
+            assert enclosure.obstacles
+            continue
+        except TooLarge:
+            continue
+        assert all(contains(enclosure.value, value) for value in values)
+        distance = exact(there[axis] - here[axis])
+        if not enclosure.obstacles and distance:
+            error = ROUNDING * (abs(values[0]) + abs(values[1])) / abs(distance)
+            assert contains(enclosure.gradient[axis], (values[1] - values[0]) / distance, error)
+
+
+def drawn(draws: random.Random, side: tuple[Fraction, Fraction]) -> Fraction:
+    """A coordinate, often close to an end of the side, or at it."""
+    share = Fraction(draws.getrandbits(40), 2**40) * draws.choice([Fraction(1), Fraction(1), Fraction(1, 2**30), 0])
+    low, high = side if draws.random() < 0.5 else side[::-1]
+    return low + (high - low) * share
+
+
+def value_at(tree: Node, point: list[Fraction]) -> Any:
+    return evaluate(tree, Multiprecision(), {"x": exact(point[0]), "y": exact(point[1])})
+
+
+def exact(value: Fraction) -> Any:
+    return MP.mpf(value.numerator) / value.denominator
+
+
+def contains(ball: arb, value: Any, error: Any = 0) -> bool:
+    if not ball.is_finite():
+        return not ball.is_nan()
+    error = error + ROUNDING * abs(value)
+    return bool(mpf(ball.lower()) - error <= value <= mpf(ball.upper()) + error)
+
+
+def mpf(end: arb) -> Any:
+    mantissa, exponent = end.man_exp()
+    return MP.ldexp(MP.mpf(int(mantissa)), int(exponent))
