@@ -8,6 +8,7 @@ import pytest
 MODULES = (
     *("solvers._solve", "model", "lipschitz._jacobian"),
     *("regularisation._jacobian_penalty", "regularisation._spectral", "regularisation._monotone"),
+    *("theory._domain", "theory._formula"),
 )
 
 

@@ -222,8 +222,8 @@ class Parser:
 
     def _enter(self) -> None:
         self._nested += 1
-        if self._nested > 2 * DEPTH:  # a bracket is counted here twice, as a bracket and for what may have signs in it
-            self.refuse(f"brackets and signs are nested deeper than {DEPTH}")
+        if self._nested > 2 * DEPTH:  # a bracket counts twice: for itself, and for the signs that may stand in it
+            self.refuse("brackets and signs are nested too deeply")
 
     def _close(self, opened: Token) -> None:
         self._nested -= 1

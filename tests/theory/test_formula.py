@@ -154,6 +154,7 @@ def test_sympy_agrees_where_the_formula_is_defined(formula: Formula, point: list
         ("sqrt(x)", 0.0, 0.0),
         ("x**(1/3)", -8.0, NAN),
         ("x**(1/3)", 8.0, 2.0),
+        ("x**(1/3)", -np.inf, NAN),
         ("abs(x)**(1/3)", -8.0, 2.0),
         ("x**-3", -2.0, -0.125),
         ("x**-0.5", 0.0, NAN),
