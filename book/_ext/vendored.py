@@ -30,6 +30,11 @@ FILES = {
     "mathjax/es5/a11y": "mathjax/a11y",
     "mathjax/es5/sre": "mathjax/sre",
     "mathjax/LICENSE": "mathjax/LICENSE",
+    # Reads what a visitor types into "Type your own F"; loaded when a text field gets the focus.
+    "mathjs/lib/browser/math.js": "mathjs/math.js",
+    "mathjs/lib/browser/math.js.LICENSE.txt": "mathjs/math.js.LICENSE.txt",
+    "mathjs/LICENSE": "mathjs/LICENSE",
+    "mathjs/NOTICE": "mathjs/NOTICE",
     "plotly.js-cartesian-dist-min/plotly-cartesian.min.js": "plotly/plotly-cartesian.min.js",
     "plotly.js-cartesian-dist-min/LICENSE": "plotly/LICENSE",
     "onnxruntime-web/dist/ort.wasm.min.mjs": "onnxruntime/ort.wasm.min.mjs",
