@@ -60,7 +60,7 @@ class Anderson:
 
     history: int = 5
     damping: float = 1.0
-    patience: ClassVar[int] = 10
+    patience: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
         check_at_least_one(self.history, "history", "plain iteration is Picard()")

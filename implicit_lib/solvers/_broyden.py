@@ -67,7 +67,7 @@ class Broyden:
     """
 
     history: int = 5
-    patience: ClassVar[int] = 10
+    patience: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
         check_at_least_one(self.history, "history", "plain iteration is Picard()")

@@ -24,7 +24,7 @@ class Picard:
     """
 
     damping: float = 1.0
-    patience: ClassVar[int] = 10
+    patience: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
         check_damping(self.damping, "plain iteration")

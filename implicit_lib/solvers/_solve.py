@@ -21,7 +21,7 @@ from implicit_lib.solvers._state import Operator, flatten_state, may_overwrite, 
 
 Y = TypeVar("Y")
 
-_LARGE = 2**20  # numbers in a state: above it, a look costs little beside G, wherever G runs
+_LARGE = 2**20  # numbers in a state: above it, a look costs little beside G
 
 _DEFAULT_SOLVER = Picard()
 
@@ -54,9 +54,9 @@ def solve(
     With `inputs`, G is called as G(y, inputs), and finished samples are freed from further work: once an eighth of the
     batch has finished, G sees only the rows of y and of inputs that still walk.
 
-    A look at the residuals synchronises host and device, and costs as much as several small operators. So a small
-    state (up to 2¹³ numbers on a CPU, 2²⁰ elsewhere) may walk up to `solver.patience` iterations in between, fewer as a
-    sample nears tol. The value is still the iterate described above; calls of G beyond it are the price.
+    A look at the residuals synchronises host and device. On a CPU there is one every iteration; elsewhere a small state
+    may walk up to `solver.patience` iterations in between, fewer as a sample nears tol. The value is still the iterate
+    described above; calls of G beyond it are the price.
 
     The loop runs under the caller's autograd mode. With gradients enabled the graph of all iterations is kept, which
     takes memory proportional to their number; wrap the call in `torch.no_grad()`, or use an `ImplicitModel` with an
@@ -117,8 +117,8 @@ def solve(
 
 
 def _looks_are_cheap(y: Tensor) -> bool:
-    """Whether to look at every residual: looking later takes memory for the iterates between, and calls of G."""
-    return y.numel() > (SMALL if y.device.type == "cpu" else _LARGE)
+    """Whether to look at every residual: it synchronises, but looking later takes memory for the iterates between."""
+    return y.device.type == "cpu" or y.numel() > _LARGE
 
 
 def _per_sample(inputs: Any, batch: int) -> tuple[Any, ...]:
