@@ -177,6 +177,19 @@ def test_what_is_written_is_read_back(tree: Node) -> None:
         assert variables_of(tree) == {name for name in ("x", "y") if name in text.replace("exp", "").replace("max", "")}
 
 
+def test_brackets_are_written_where_they_are_needed() -> None:
+    def above(parts: list[Node]) -> list[Node]:
+        pairs = [(a, b) for a in parts for b in parts]
+        operators = ("add", "sub", "mul", "div", "pow", "max")
+        return [Apply(name, pair) for name in operators for pair in pairs] + [Apply("neg", (part,)) for part in parts]
+
+    small: list[Node] = [X, number("2.5"), Apply("pow", (X, number(-2))), Apply("pow", (X, number("1/3")))]
+    trees = above([X, *above(small[:1]), *small[2:]])
+    for tree in trees:
+        assert parse(written(tree)).tree == tree
+    assert written(trees[0]) == "x + x" and len(trees) > 600
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.fractions(min_value=0) | st.decimals(0, 10**9, places=12).map(Fraction))
 def test_every_number_is_written(value: Fraction) -> None:
