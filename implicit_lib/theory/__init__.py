@@ -2,8 +2,16 @@
 
 from implicit_lib.theory._domain import Axis as Axis
 from implicit_lib.theory._domain import Domain as Domain
+from implicit_lib.theory._enclosure import Enclosure as Enclosure
+from implicit_lib.theory._enclosure import enclose as enclose
 from implicit_lib.theory._formula import Formula as Formula
 from implicit_lib.theory._formula import parse as parse
+from implicit_lib.theory._jets import Singularity as Singularity
+from implicit_lib.theory._radius import LipschitzRadius as LipschitzRadius
+from implicit_lib.theory._ranges import derivative_range as derivative_range
+from implicit_lib.theory._ranges import value_range as value_range
+from implicit_lib.theory._reaching import NotReached as NotReached
+from implicit_lib.theory._reaching import RegularOperator as RegularOperator
 from implicit_lib.theory._report import Figure as Figure
 from implicit_lib.theory._report import RegularityReport as RegularityReport
 from implicit_lib.theory._report import regularity_report as regularity_report
@@ -12,3 +20,4 @@ from implicit_lib.theory._speed import least_iterations as least_iterations
 from implicit_lib.theory._speed import speed_limit as speed_limit
 from implicit_lib.theory._speed import unbounded_speed_limit as unbounded_speed_limit
 from implicit_lib.theory._tokens import FormulaError as FormulaError
+from implicit_lib.theory._verdict import Verdict as Verdict

@@ -59,7 +59,7 @@ def enclose(formula: Formula, box: Sequence[Any], *, precision: int = PRECISION)
 
     Args:
         formula: the formula.
-        box: for each variable a pair (low, high) of int, float, Fraction or arb; or an `Interval`, with open ends or not.
+        box: for each variable a pair (low, high) of int, float, Fraction or arb; or an `Interval`, closed or not.
         precision: of the arithmetic, in bits.
 
     Raises:

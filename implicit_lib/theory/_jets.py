@@ -246,6 +246,10 @@ class Jets:
             return True if iv.is_below(left, right) else False if iv.is_at_most(right, left) else None
         return True if iv.is_at_most(left, right) else False if iv.is_below(right, left) else None
 
+    def decide_on(self, test: Compare, names: Iterable[str]) -> bool | None:
+        """`decide`, for the names of the variables."""
+        return self.decide(test, self.variables(names))
+
     def _singular(
         self, kind: SingularityKind, part: Node, certain: bool, guard: Node | None = None, positive: bool = False
     ) -> None:
