@@ -110,6 +110,9 @@ class TorchSystem:
         seen = self._view(state.z, previous.z, *state.q, *self._tensors(self._view_controls, settings))
         if not isinstance(seen, dict) or not all(isinstance(value, Tensor) for value in seen.values()):
             raise TypeError(f"view must return a dict of tensors; got {seen!r}.")
+        if taken := sorted(seen.keys() & set(self._view_controls)):
+            # In the exported graph an input and an output of one name are the same.
+            raise ValueError(f"view returns {taken}, which are the names of controls it reads; give them others.")
         return {name: value.detach().cpu().numpy().astype(np.float64) for name, value in seen.items()}
 
     @torch.no_grad()

@@ -239,6 +239,19 @@ def test_a_torch_step_keeps_its_shape() -> None:
         system.step(system.start({"scale": 1.0}))
 
 
+class Echo(Look):
+    def forward(self, z: Any, previous: Any, q: torch.Tensor, zoom: torch.Tensor | None = None) -> Any:
+        return super().forward(z, previous, q) | {"zoom": zoom}
+
+
+def test_a_view_may_not_return_the_name_of_a_control() -> None:
+    system = torch_system(view=Echo(), view_controls=("zoom",))
+    settings = {"scale": 1.0, "zoom": 2.0}
+    state = system.start(settings)
+    with pytest.raises(ValueError, match=r"view returns \['zoom'\], which are the names of controls"):
+        system.view(state, state, settings, 0)
+
+
 def test_no_slider_is_dead(explorer: Explorer, capsys: pytest.CaptureFixture[str]) -> None:
     explorer.drive()
     assert capsys.readouterr().out.startswith("PASS every control of 'reciprocal' moves its figure")
