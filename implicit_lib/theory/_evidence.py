@@ -128,37 +128,38 @@ def followed_place(formula: Formula, cell: Cell) -> Place | None:
     return Place(lambda precision: point, exact=False)
 
 
-def refutation(formula: Formula, place: Place, region: Region) -> Verdict | None:
+def refutation(formula: Formula, place: Place, region: Region, name: str = "F") -> Verdict | None:
     """A verdict "refuted", if the formula is undefined at the place, or visibly not Lipschitz around it.
 
     Args:
         formula: the formula.
         place: in the domain.
         region: the part of the domain from which points close to the place are taken.
+        name: of the function, for the verdict.
     """
     where = _written_place(formula, place)
     there = _value(formula, place, 256) if place.exact else None
     for each in there.singularities if there else ():
         if each.certain:
             what = "has a pole" if each.kind == "pole" else "has no value"
-            return Verdict("refuted", f"F is undefined at {where}: {written(each.part)} {what} there", place.at)
+            return Verdict("refuted", f"{name} is undefined at {where}: {written(each.part)} {what} there", place.at)
     scales = [scale for scale in SCALES if place.exact or scale < FOLLOWED]
     looks = [look for scale in scales if (look := _look(formula, place, region, scale))]
     if len(looks) < len(scales):
         return None
     lines = tuple(_line(look) for look in looks)
-    if _grows([look.size for look in looks]):
-        return Verdict("refuted", f"F has a pole at {where}: its values grow without bound", place.at, lines)
+    if grows([look.size for look in looks]):
+        return Verdict("refuted", f"{name} has a pole at {where}: its values grow without bound", place.at, lines)
     if _persists([look.spread for look in looks]):
         oscillates = any(
             _persists(list(spreads)) for spreads in zip(*(look.side_spreads for look in looks), strict=True)
         )
         reason = "oscillates without a limit" if oscillates else "jumps"
         size = float(looks[-1].spread)
-        return Verdict("refuted", f"F {reason} at {where}: by {size:.3g} over any distance", place.at, lines)
-    if _grows([look.slope for look in looks]):
+        return Verdict("refuted", f"{name} {reason} at {where}: by {size:.3g} over any distance", place.at, lines)
+    if grows([look.slope for look in looks]):
         kind = "an oscillating infinite slope" if any(look.swings for look in looks) else "an infinite slope"
-        return Verdict("refuted", f"F has {kind} at {where}", place.at, lines)
+        return Verdict("refuted", f"{name} has {kind} at {where}", place.at, lines)
     return None
 
 
@@ -219,7 +220,7 @@ def _spread(values: Sequence[iv.Interval]) -> Real:
     return max((max(value.low for value in values) - min(value.high for value in values)).lower(), iv.ZERO)
 
 
-def _grows(bounds: Sequence[Real]) -> bool:
+def grows(bounds: Sequence[Real]) -> bool:
     return bool(bounds[0] > 0) and all(after >= GROWTH * before for before, after in pairwise(bounds))
 
 

@@ -81,8 +81,12 @@ def _smallest(points: Tensor, lows: Tensor, highs: Tensor, inverses: Tensor) -> 
     cap = torch.full_like(points[:, 0], LARGEST_RADIUS) + 0 * points.sum(dim=1)
     if not len(inverses):
         return cap
-    beyond = torch.maximum(lows - points[:, None], points[:, None] - highs).clamp(min=0)  # (N, J, d)
-    distance = beyond[..., 0] if points.shape[1] == 1 else beyond.norm(dim=-1)
+    # axis by axis, (N, J) each: a short last axis would be slow
+    beyond = [
+        torch.maximum(low - x[:, None], x[:, None] - high).clamp(min=0)
+        for x, low, high in zip(points.unbind(1), lows.unbind(1), highs.unbind(1), strict=True)
+    ]
+    distance = beyond[0] if len(beyond) == 1 else torch.stack(beyond).norm(dim=0)
     return torch.minimum(cap, torch.maximum((1 - ROUNDING) * distance, inverses).amin(dim=1))
 
 

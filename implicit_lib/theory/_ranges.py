@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import count
 
 from implicit_lib.theory import _interval as iv
-from implicit_lib.theory._cells import Box, Cell, at_point, halves, is_bounded, middle_of
+from implicit_lib.theory._cells import MIDPOINTS, Box, Cell, at_point, halves, is_bounded, middle_of
 from implicit_lib.theory._domain import Domain
 from implicit_lib.theory._enclosure import enclose
 from implicit_lib.theory._formula import Formula
@@ -66,10 +67,10 @@ def derivative_range(formula: Formula, domain: Domain) -> tuple[float, float]:
 
 
 def _range(domain: Domain, enclosed: Callable[[Box], Interval]) -> tuple[float, float]:
-    with iv.working_precision(1024):
+    with iv.working_precision(MIDPOINTS):
         boxes = domain_boxes(domain)
-        high = _upper_bound(boxes, enclosed)
-        low = _upper_bound(boxes, lambda box: iv.negative(enclosed(box)))
+        high = upper_bound(boxes, enclosed).bound
+        low = upper_bound(boxes, lambda box: iv.negative(enclosed(box))).bound
         return rounded_down(-low), -rounded_down(-high)
 
 
@@ -87,23 +88,34 @@ def domain_boxes(domain: Domain) -> list[Box]:
     ]
 
 
-def _upper_bound(boxes: list[Box], enclosed: Callable[[Box], Interval]) -> iv.Real:
+@dataclass(frozen=True)
+class Supremum:
+    """A bound of a function from above, and its largest value that was seen, with the point."""
+
+    bound: iv.Real
+    seen: iv.Real
+    at: tuple[float, ...]
+
+
+def upper_bound(boxes: Sequence[Box], enclosed: Callable[[Box], Interval]) -> Supremum:
     """By branch and bound: halve the cell with the largest bound, until a value near it has been seen."""
     order = count()
     heap = [(_priority(bound := enclosed(box).high), next(order), bound, Cell(box, (0,) * len(box))) for box in boxes]
     heapq.heapify(heap)
-    seen = -math.inf
+    seen, at = -iv.INFINITY, tuple(math.nan for _ in boxes[0])
     for _ in range(BUDGET):
         _, _, bound, cell = heap[0]
-        centre = enclosed(at_point(tuple(map(middle_of, cell.box))))
-        seen = max(seen, float(centre.low))
-        if bound <= seen + CLOSE * max(1, abs(seen)) or (not bound.is_finite() and max(cell.halvings) > SMALLEST):
+        centre = tuple(map(middle_of, cell.box))
+        value = enclosed(at_point(centre)).low
+        if value > seen:
+            seen, at = value, tuple(map(float, centre))
+        if bound <= seen + CLOSE * max(iv.ONE, abs(seen)) or not (bound.is_finite() or max(cell.halvings) <= SMALLEST):
             break
         heapq.heappop(heap)
         for half in halves(cell, _widest(cell)):
             bound = enclosed(half.box).high
             heapq.heappush(heap, (_priority(bound), next(order), bound, half))
-    return heap[0][2]
+    return Supremum(heap[0][2], seen, at)
 
 
 def _priority(bound: iv.Real) -> float:

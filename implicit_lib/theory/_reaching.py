@@ -109,8 +109,12 @@ class RegularOperator:
 
     def __call__(self, y: Values, x: Values) -> Values:
         """G(y, x)."""
-        step = self.epsilon(x)
-        return y + (step if isinstance(self.target, Formula) else step[..., None]) * (self.F(x) - y)
+        return self.at(x)(y)
+
+    def at(self, x: Values) -> Callable[[Values], Values]:
+        """y ↦ G(y, x), with ε(x) and F(x) computed once: for iterating."""
+        step, values = self._step(x), self.F(x)
+        return lambda y: y + step * (values - y)
 
     def steps_to(self, x: Values, accuracy: float) -> Values:
         """After how many iterations from y_0 = 0 the error is at most `accuracy`: ‖y_t − F‖ = (1 − ε)^t ‖F‖.
@@ -146,6 +150,11 @@ class RegularOperator:
         tensor = torch.as_tensor(points)
         values = self.target(tensor.reshape(-1, tensor.shape[-1])).reshape(*tensor.shape[:-1], -1)
         return values if isinstance(points, Tensor) else values.detach().numpy()
+
+    def _step(self, x: Values) -> Any:
+        """ε(x), of a shape that multiplies F(x)."""
+        step = self.epsilon(x)
+        return step if isinstance(self.target, Formula) else step[..., None]
 
     def _size(self, x: Values) -> Any:
         """‖F(x)‖"""

@@ -33,12 +33,14 @@ class Survey:
         unbounded: boxes without one: the last ones beside open ends, and holes that the formula does not cross.
         lines: the certificate so far.
         failure: the verdict that it is not locally Lipschitz, or that this is undecided.
+        name: of the function, for the verdict.
     """
 
     bounded: list[tuple[Box, Real]] = field(default_factory=list)
     unbounded: list[Box] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     failure: Verdict | None = None
+    name: str = "F"
 
     def verdict(self, formula: Formula, domain: Domain) -> Verdict:
         if self.failure is not None:
@@ -46,7 +48,7 @@ class Survey:
                 self.failure.kind, self.failure.statement, self.failure.at, (*self.lines, *self.failure.lines)
             )
         return Verdict(
-            "certified", f"F = {formula.text} is locally Lipschitz on {domain.text}", None, tuple(self.lines)
+            "certified", f"{self.name} = {formula.text} is locally Lipschitz on {domain.text}", None, tuple(self.lines)
         )
 
 
@@ -67,9 +69,9 @@ def ball_of(node: Node, precision: int = PRECISION) -> Real:
         return enclose(Formula("", (), node), (), precision=precision).value
 
 
-def survey(formula: Formula, domain: Domain) -> Survey:
+def survey(formula: Formula, domain: Domain, name: str = "F") -> Survey:
     """Look at a formula in one or two variables on a domain, cell by cell."""
-    found = Survey()
+    found = Survey(name=name)
     with iv.working_precision(PRECISION):
         (_survey_line if domain.dimension == 1 else _survey_plane)(formula, domain, found)
     return found
@@ -99,7 +101,7 @@ def _survey_interval(formula: Formula, part: Axis, found: Survey) -> None:
             _end_place(a, low, high) if not (first and part.low_open) else None,
             _end_place(b, low, high) if not (last and part.high_open) else None,
         )
-        _survey_span(formula, side, (a, b), places, _region(low, high), found)
+        _survey_span(formula, side, (a, b), places, region_between(low, high), found)
         if found.failure:
             return
     typed = ((low, part.low_open, at_ends[0]), (high, part.high_open, at_ends[1]))
@@ -109,7 +111,7 @@ def _survey_interval(formula: Formula, part: Axis, found: Survey) -> None:
             return
 
 
-def _region(low: End, high: End) -> Region:
+def region_between(low: End, high: End) -> Region:
     """The points between two ends, known more closely than any sample; the ends' places know the direction."""
     balls = [end.ball if end.node is None else ball_of(end.node, FINEST) for end in (low, high)]
     with iv.working_precision(FINEST):
@@ -155,7 +157,7 @@ def _survey_span(
             found.unbounded.append(cell.box)
             found.lines.append(f"towards {_at(formula, ends[at])}: {_parts(enclosure)}: singular at that end only")
             continue
-        found.failure = _failure(formula, cell, enclosure, place, region, cells.exhausted)
+        found.failure = _failure(formula, cell, enclosure, place, region, cells.exhausted, found.name)
         return
 
 
@@ -171,9 +173,9 @@ def _place(formula: Formula, cell: Cell, region: Region, exhausted: bool) -> Pla
 
 
 def _failure(
-    formula: Formula, cell: Cell, enclosure: Enclosure, place: Place | None, region: Region, exhausted: bool
+    formula: Formula, cell: Cell, enclosure: Enclosure, place: Place | None, region: Region, exhausted: bool, name: str
 ) -> Verdict:
-    refuted = refutation(formula, place, region) if place else None
+    refuted = refutation(formula, place, region, name) if place else None
     if refuted is not None:
         return refuted
     at = place.at if place else tuple(float(_finite_middle(side)) for side in cell.box)
@@ -237,7 +239,7 @@ def _join(formula: Formula, joint: End, ends: tuple[End, End], found: Survey) ->
         found.lines.append(f"at {_at(formula, joint)}: the cases agree, exactly")
         return
     place = _end_place(joint, *ends)
-    found.failure = refutation(formula, place, _region(*ends))
+    found.failure = refutation(formula, place, region_between(*ends), found.name)
     if found.failure is None:
         reason = f"no proof was found that the cases join at {_at(formula, joint)} with a bounded slope"
         found.failure = Verdict("undecided", f"{reason}, and none to the contrary", place.at)
@@ -310,7 +312,7 @@ def _survey_plane(formula: Formula, domain: Domain, found: Survey) -> None:
                 continue
             kept = Region(inner, tuple(holes))
             place = _place(formula, cell, kept, cells.exhausted)
-            found.failure = _failure(formula, cell, enclosure, place, kept, cells.exhausted)
+            found.failure = _failure(formula, cell, enclosure, place, kept, cells.exhausted, found.name)
             return
 
 
