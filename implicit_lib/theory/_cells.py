@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -46,17 +46,21 @@ class Cells:
     Attributes:
         bounded: the cells on which the slope is bounded.
         tails: the smallest cells beside open ends: locally Lipschitz on them without the end, but with no bound.
-        obstructed: the smallest cells in which something may be singular, with the enclosure that says so.
+        excused: the smallest cells with obstacles that the caller excuses.
+        obstructed: the smallest cells with other obstacles: something may be singular there, as the enclosure says.
+        complete: whether these cells cover the box.
         exhausted: whether the budget ended before the subdivision; `obstructed` then holds what is left.
     """
 
     bounded: list[Cell] = field(default_factory=list)
     tails: list[Cell] = field(default_factory=list)
     obstructed: list[tuple[Cell, Enclosure]] = field(default_factory=list)
+    excused: list[tuple[Cell, Enclosure]] = field(default_factory=list)
+    complete: bool = False
     exhausted: bool = False
 
 
-def subdivide(formula: Formula, box: Box, *, refine: bool = True) -> Cells:
+def subdivide(formula: Formula, box: Box, excuse: Callable[[Cell, Enclosure], bool]) -> Cells:
     """Halve a box until the slope is bounded on every cell, and not much larger than at its corners.
 
     Cells beside an open end are taken last, and the subdivision stops at the first small cell away from all open ends
@@ -65,22 +69,27 @@ def subdivide(formula: Formula, box: Box, *, refine: bool = True) -> Cells:
     Args:
         formula: in one or two variables.
         box: its sides may be unbounded, and know their open ends.
-        refine: whether to go on where the slope is bounded, to bound it more closely.
+        excuse: whether the formula is known to be locally Lipschitz where a smallest cell with obstacles meets the
+            domain.
     """
     cells = Cells()
     inner, outer = [Cell(box, (0,) * len(box))], list[Cell]()
     for _ in range(BUDGET):
         if not inner and not outer:
+            cells.complete = True
             return cells
         cell = inner.pop() if inner else outer.pop()
         enclosure = enclose(formula, cell.box)
         axis = _axis_to_halve(cell, enclosure)
         if enclosure.slope.is_finite():
             cell = replace(cell, slope=enclosure.slope)
-            if not refine or axis is None or _is_close(formula, cell):
+            if axis is None or _is_close(formula, cell):
                 cells.bounded.append(cell)
                 continue
             cell = replace(cell, refined=cell.refined + 1)
+        elif axis is None and enclosure.obstacles and excuse(cell, enclosure):
+            cells.excused.append((cell, enclosure))
+            continue
         elif any(each.certain for each in enclosure.singularities) or (axis is None and enclosure.obstacles):
             cells.obstructed.append((cell, enclosure))
             if _is_inside(cell):

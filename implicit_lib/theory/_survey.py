@@ -148,17 +148,27 @@ def _survey_span(
         end.node: sign for end, sign, is_open in zip(ends, (1, -1), side[2:], strict=True) if is_open and end.node
     }
     here = Formula(formula.text, formula.variables, resolved(formula.tree, formula.variables, (side,), open_ends))
-    cells = subdivide(here, (side,))
+
+    def excuse(cell: Cell, enclosure: Enclosure) -> bool:
+        at = _end_of(cell, side)
+        return at is not None and places[at] is None and _is_beside(formula, enclosure, cell, ends[at].node)
+
+    cells = subdivide(here, (side,), excuse)
     _record(cells, formula, found)
-    for cell, enclosure in cells.obstructed:
-        at = next((i for i in (0, 1) if cell.box[0][i] == side[i]), None)
-        place = _place(formula, cell, region, cells.exhausted) if at is None else places[at]
-        if at is not None and place is None and _is_beside(formula, enclosure, cell, ends[at].node):
-            found.unbounded.append(cell.box)
-            found.lines.append(f"towards {_at(formula, ends[at])}: {_parts(enclosure)}: singular at that end only")
-            continue
-        found.failure = _failure(formula, cell, enclosure, place, region, cells.exhausted, found.name)
+    for cell, enclosure in cells.excused:
+        end = ends[_end_of(cell, side) or 0]
+        found.lines.append(f"towards {_at(formula, end)}: {_parts(enclosure)}: singular at that end only")
+    if cells.complete and not cells.obstructed:
         return
+    cell, enclosure = cells.obstructed[0]
+    at = _end_of(cell, side)
+    place = _place(formula, cell, region, cells.exhausted) if at is None else places[at]
+    found.failure = _failure(formula, cell, enclosure, place, region, cells.exhausted, found.name)
+
+
+def _end_of(cell: Cell, side: Interval) -> int | None:
+    """Which end of a side a cell in one variable touches: 0 or 1."""
+    return next((i for i in (0, 1) if cell.box[0][i] == side[i]), None)
 
 
 def _is_beside(formula: Formula, enclosure: Enclosure, cell: Cell, end: Node | None) -> bool:
@@ -207,6 +217,7 @@ def _at(formula: Formula, end: End) -> str:
 def _record(cells: Cells, formula: Formula, found: Survey) -> None:
     found.bounded += [(cell.box, cell.slope) for cell in cells.bounded]
     found.unbounded += [cell.box for cell in cells.tails]
+    found.unbounded += [cell.box for cell, _ in cells.excused]
     if cells.bounded:
         steepest = max((cell.slope for cell in cells.bounded), key=lambda slope: slope.mid())
         hull = [_hull([cell.box[i] for cell in cells.bounded]) for i in range(len(formula.variables))]
@@ -303,13 +314,11 @@ def _survey_plane(formula: Formula, domain: Domain, found: Survey) -> None:
             found.bounded += [(box, slope)] if slope.is_finite() else []
             found.unbounded += [] if slope.is_finite() else [box]
             continue
-        cells = subdivide(formula, box)
+        cells = subdivide(formula, box, lambda cell, enclosure: _is_around_a_hole(formula, domain, enclosure))
         _record(cells, formula, found)
-        for cell, enclosure in cells.obstructed:
-            if _is_around_a_hole(formula, domain, enclosure, cell):
-                found.unbounded.append(cell.box)
-                found.lines.append(f"beside a hole: {_parts(enclosure)}: singular in the hole only")
-                continue
+        found.lines += [f"beside a hole: {_parts(each)}: singular in the hole only" for _, each in cells.excused]
+        if not cells.complete or cells.obstructed:
+            cell, enclosure = cells.obstructed[0]
             kept = Region(inner, tuple(holes))
             place = _place(formula, cell, kept, cells.exhausted)
             found.failure = _failure(formula, cell, enclosure, place, kept, cells.exhausted, found.name)
@@ -336,7 +345,7 @@ def _covers(hole: Box, box: Box) -> bool:
     return all(h.low <= b.low and b.high <= h.high for h, b in zip(hole, box, strict=True))
 
 
-def _is_around_a_hole(formula: Formula, domain: Domain, enclosure: Enclosure, cell: Cell) -> bool:
+def _is_around_a_hole(formula: Formula, domain: Domain, enclosure: Enclosure) -> bool:
     """Whether all obstacles in a cell are zeros of expressions that vanish at a left-out point only."""
     points = [
         {name: side.low for name, side in zip(formula.variables, hole, strict=True)}
