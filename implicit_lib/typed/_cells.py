@@ -96,6 +96,6 @@ def _halvings(
     larger: np.ndarray[tuple[int], np.dtype[np.float64]] | float,
     smaller: np.ndarray[tuple[int], np.dtype[np.float64]],
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratios = np.log2(larger / smaller)
     return np.where(larger == smaller, 0.0, np.minimum(np.where(np.isnan(ratios), LOST, ratios), LOST))
