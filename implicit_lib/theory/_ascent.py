@@ -15,8 +15,8 @@ Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
 Membership = Callable[[Tensor], Tensor | NDArray[np.bool_]]
 """Which of the inputs (B, …) belong to the domain: booleans (B,)."""
 
-_STEPS = 80
-_FIRST_STEP, _LAST_STEP = 0.25, 1e-9  # of the region's size
+_STEPS = 60
+_FIRST_STEP, _LAST_STEP = 0.25, 1e-6  # of the region's size
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ def ascend(slope: Slope, y: Tensor, x: Tensor, v: Tensor, region: Region) -> tup
             unit(turn + _per_sample(height, v) * v, v),  # ∇‖Jv‖ = JᵀJv / ‖Jv‖ − ‖Jv‖ v, for v of length 1
         )
         found, found_gradients = _climb(slope, *trial)
-        up = found > height  # NaN is not
+        up = (found > height) & found.isfinite()
         step = torch.where(up, 1.5 * step, 0.5 * step)
         if not bool((step > _LAST_STEP).any()):
             break

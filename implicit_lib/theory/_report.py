@@ -211,7 +211,7 @@ def _largest(quantity: _Quantity, y: Tensor, x: Tensor, region: Region, groups: 
         raise ValueError(f"a slope of G is not finite at the sample {_place(y[bad], x[bad])}: is it of the domain?")
     found = []
     for part in torch.arange(len(x)).chunk(groups):
-        i = int(values[:, part].nan_to_num(-1.0).argmax())
+        i = int(values[:, part].nan_to_num(-1.0, -1.0, -1.0).argmax())
         at = i // len(part), int(part[i % len(part)])
         found.append(_Found(float(values[at]), float(errors[at]), points[0][at], points[1][at]))
     return found

@@ -88,6 +88,12 @@ def test_a_hole_of_the_domain_is_not_held_against_the_operator() -> None:
     assert not report.refuted and report.modulus.value > 0.999 and float(report.modulus.x) != 0
 
 
+def test_a_pole_between_the_samples_is_approached_and_not_counted_as_infinite() -> None:
+    found = regularity_report(naive, STATES, uniform(24, -1, 1), constant=1e3).constant
+    assert found.label == "refuted" and 1e3 < found.value < math.inf
+    assert slopes(naive, found)[1] == pytest.approx(found.value, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("G", "x", "modulus"),
     [
