@@ -116,8 +116,8 @@ def _remember(memory: _Memory, residual: Tensor, image: Tensor, length: Tensor, 
     attracted = dots(new, new_image) * unit < size * size
     size = torch.where(attracted, size, math.inf)
     return memory._replace(
-        changes=place(memory.changes, slot, new, size),
-        images=place(memory.images, slot, new_image, size / unit),
+        changes=place(memory.changes, slot, torch.div, new, size),
+        images=place(memory.images, slot, torch.div, new_image, size / unit),
         used=mark(memory.used * keep, slot, 1),
     )
 

@@ -114,15 +114,15 @@ def _times(row: Tensor, inner: Tensor, outer: Tensor, used: Tensor) -> Tensor:
 def _update(memory: _Memory, image: Tensor, residual: Tensor, good: Tensor) -> _Memory:
     """The memory with H changed so that H Δf = Δy, its new pair in the place of the oldest."""
     change = residual - memory.residual
-    step = ((image - memory.image) * memory.guard.unit).sub_(change)  # Δy = ΔG − Δf
+    step = (image - memory.image).mul_(memory.guard.unit).sub_(change)  # Δy = ΔG − Δf
     used, slot = memory.used * good, memory.oldest
     attracted, size = dots(step, change) < 0, lengths(change)
     carried = _times(change, memory.right, memory.left, used).sub_(change)  # H Δf
     del change  # as large as a state
     denominator = dots(step, carried)
-    left = place(memory.left, slot, step - carried, torch.ones_like(size))
+    left = place(memory.left, slot, torch.sub, step, carried)
     del carried
     right = _times(step, memory.left, memory.right, used).sub_(step)  # Hᵀ Δy
     safe = attracted & (denominator.abs() > _LEAST_COSINE * size * lengths(right))
-    right = place(memory.right, slot, right, torch.where(safe, denominator, math.inf))
+    right = place(memory.right, slot, torch.div, right, torch.where(safe, denominator, math.inf))
     return memory._replace(left=left, right=right, used=mark(used, slot, 1))

@@ -6,6 +6,8 @@ before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -24,12 +26,12 @@ def no_slots_used(slots: Tensor) -> Tensor:
     return slots[:, None, :, 0].clone()
 
 
-def place(slots: Tensor, slot: int, row: Tensor, divisor: Tensor) -> Tensor:
-    """The slots with row / divisor, (B, 1, N) / (B, 1, 1), in one that is not to be read: in place where allowed."""
+def place(slots: Tensor, slot: int, operation: Callable[..., Tensor], row: Tensor, other: Tensor) -> Tensor:
+    """The slots with operation(row, other), (B, 1, N), in one that is not to be read: in place where allowed."""
     if may_overwrite():
-        torch.div(row, divisor, out=slots.narrow(1, slot, 1))
+        operation(row, other, out=slots.narrow(1, slot, 1))
         return slots
-    return torch.cat((slots[:, :slot], row / divisor, slots[:, slot + 1 :]), 1)
+    return torch.cat((slots[:, :slot], operation(row, other), slots[:, slot + 1 :]), 1)
 
 
 def mark(used: Tensor, slot: int, value: float) -> Tensor:
