@@ -12,7 +12,7 @@ from benchmarks import ours, training
 from benchmarks._memory_meter import measure
 from benchmarks.report import Cell, Row, rounded
 
-BATCH, N = 8, 512
+BATCH, N = 8, 2048
 STEPS = 100
 Method = Callable[..., Tensor]
 
@@ -49,20 +49,29 @@ def left() -> list[Row]:
 
 
 def _methods() -> list[tuple[str, float, dict[str, Method | None]]]:
-    """Solver, target and methods; deepinv's backward pass accelerates to a tolerance that its forward pass shares."""
+    """Solver, target and methods: with the default adjoint, Picard's, and with the same solver backward.
+
+    deepinv's backward pass accelerates, to a tolerance that its forward pass shares.
+    """
     picard: dict[str, Method | None] = {
         "ours": training.with_ours,
         "torchdeq": training.with_torchdeq,
         "deepinv": training.with_deepinv,
     }
-    found = [("Picard", 8.0, picard)]
+    found: list[tuple[str, float, dict[str, Method | None]]] = [("Picard", 8.0, picard)]
     for name, solver, theirs in (("Anderson", ours.ANDERSON, "anderson"), ("Broyden", ours.BROYDEN, "broyden")):
-        methods = {
+        forward: dict[str, Method | None] = {
             "ours": partial(training.with_ours, solver=solver),
             "torchdeq": partial(training.with_torchdeq, solver=theirs),
             "deepinv": None,
         }
-        found.append((f"{name}, m = {solver.history}", 2 * solver.history + 10, methods))
+        both: dict[str, Method | None] = {
+            "ours": partial(training.with_ours, solver=solver, adjoint=solver),
+            "torchdeq": partial(training.with_torchdeq, solver=theirs, adjoint=theirs),
+            "deepinv": None,
+        }
+        target = 2 * solver.history + 10
+        found += [(name, target, forward), (f"{name} both ways", target, both)]
     return found
 
 

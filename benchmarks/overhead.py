@@ -53,11 +53,14 @@ def picard() -> list[Row]:
 
 
 def anderson() -> list[Row]:
-    """Anderson acceleration with 5 columns of history."""
+    """Anderson acceleration with 5 columns of history; "bare loop" is the least that takes."""
     solvers = {"torchdeq": others_torch.torchdeq_anderson, "deepinv": others_torch.deepinv_anderson}
-    return [
-        _row(case, _runs(case.problem, ours.anderson, solvers), ("jaxopt anderson",), case.anderson) for case in cases()
-    ]
+    rows = []
+    for case in cases():
+        runs = _runs(case.problem, ours.anderson, solvers)
+        runs["bare loop"] = partial(_bare_anderson, case.problem.at, case.problem.y0)
+        rows.append(_row(case, runs, ("jaxopt anderson",), case.anderson))
+    return rows
 
 
 def _runs(problem: Problem, our: Callable[..., Tensor], solvers: dict[str, Callable[..., Tensor]]) -> Runs:
@@ -99,6 +102,28 @@ def _loop_with_residuals(G: Callable[[Tensor], Tensor], y: Tensor) -> list[Tenso
         step = torch.linalg.vector_norm((image - y).flatten(1), dim=1)
         residuals.append(step / torch.linalg.vector_norm(image.flatten(1), dim=1))
         y = image
+    return residuals
+
+
+def _bare_anderson(G: Callable[[Tensor], Tensor], start: Tensor, history: int = 5) -> list[Tensor]:
+    """What one would write by hand: rings of residuals and images, a Gram matrix of which one row is new, and a ridge.
+
+    Neither safeguards nor tolerances, and no care for scale: it does fewer operations than any library can.
+    """
+    batch, n = len(start), start[0].numel()
+    y, residuals = start.reshape(batch, n), []
+    steps, images = torch.zeros(batch, history, n), torch.zeros(batch, history, n)
+    gram, ridge, ones = torch.zeros(batch, history, history), 1e-6 * torch.eye(history), torch.ones(batch, history, 1)
+    for k in range(CALLS):
+        image = images[:, k % history]
+        image.copy_(G(y.reshape(start.shape)).reshape(batch, n))
+        step = torch.sub(image, y, out=steps[:, k % history])
+        row = torch.bmm(steps, step.unsqueeze(2)).squeeze(2)
+        gram[:, k % history] = gram[:, :, k % history] = row
+        residuals.append(torch.sqrt(row[:, k % history]) / torch.linalg.vector_norm(image, dim=1))
+        used = min(k + 1, history)
+        weights = torch.linalg.solve(gram[:, :used, :used] + ridge[:used, :used], ones[:, :used])
+        y = torch.bmm((weights / weights.sum(1, keepdim=True)).mT, images[:, :used]).squeeze(1)
     return residuals
 
 

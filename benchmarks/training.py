@@ -1,7 +1,8 @@
 """An equilibrium to differentiate through, made by every library that runs in PyTorch.
 
 All are functions of (operator, x, y0, calls): `operator(y, x)` is called `calls` times from y0, and the backward pass
-makes at most as many iterations, to the tolerance b_tol; with 0 exactly as many.
+makes at most as many iterations, to the tolerance b_tol; with 0 exactly as many. `solver` walks forward, `adjoint`
+backward.
 """
 
 from __future__ import annotations
@@ -22,9 +23,16 @@ Operator = Callable[[Tensor, Tensor], Tensor]
 
 
 def with_ours(
-    operator: Operator, x: Tensor, y0: Tensor, calls: int, *, b_tol: float = 0.0, solver: Solver = ours.PICARD
+    operator: Operator,
+    x: Tensor,
+    y0: Tensor,
+    calls: int,
+    *,
+    b_tol: float = 0.0,
+    solver: Solver = ours.PICARD,
+    adjoint: Solver = ours.PICARD,
 ) -> Tensor:
-    gradient = ImplicitGradient(tol=b_tol, max_iter=calls, solver=solver)
+    gradient = ImplicitGradient(tol=b_tol, max_iter=calls, solver=adjoint)
     model = ImplicitModel(operator, start=lambda q: y0, solver=solver, gradient=gradient, max_iter=calls, tol=0)
     return model(x)
 
@@ -38,11 +46,12 @@ def with_torchdeq(
     b_tol: float = 0.0,
     stop_mode: str = "abs",
     solver: str = "fixed_point_iter",
+    adjoint: str = "fixed_point_iter",
 ) -> Tensor:
     """`stop_mode` is that of the backward pass; "abs" is the default."""
     deq = get_deq(
         f_solver=solver,
-        b_solver=solver,
+        b_solver=adjoint,
         f_max_iter=calls,
         b_max_iter=calls,
         f_tol=0.0,

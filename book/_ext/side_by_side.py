@@ -27,8 +27,9 @@ def run_notebooks(app: Sphinx) -> None:
     config = app.env.mystnb_config
     shutil.rmtree(config.execution_cache_path, ignore_errors=True)
     cache = get_cache(config.execution_cache_path)
-    for path in sorted(Path(app.srcdir, "notebooks").glob("*.ipynb")):
-        cache.add_nb_to_project(str(path))
+    for document in app.config.external_site_map:
+        if (path := Path(app.srcdir, f"{document}.ipynb")).exists():
+            cache.add_nb_to_project(str(path))
     # Kernels that each want every core hold each other up.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     quiet = getLogger(__name__)

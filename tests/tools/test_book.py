@@ -54,6 +54,9 @@ def test_a_failed_build_is_tried_again(small_book: Path) -> None:
 def test_a_notebook_that_fails_is_named(small_book: Path) -> None:
     extension = f"sphinx:\n  local_extensions:\n    side_by_side: {ROOT}/book/_ext\n"
     (small_book / "_config.yml").write_text(f"title: Small\nexecute:\n  execute_notebooks: cache\n{extension}")
+    (small_book / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n- file: notebooks/01_sound\n- file: notebooks/02_broken\n"
+    )
     (small_book / "notebooks").mkdir()
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     for name, source in {"01_sound": "print(7)", "02_broken": "raise ValueError('no such figure')"}.items():
