@@ -1,8 +1,9 @@
 """Show explorers and verdicts on the built page, and collect the verdicts into the claims ledger.
 
-A notebook's outputs carry two MIME types of our own: an explorer (the name of a module that the kernel wrote for the
-page) and a check (its verdict and the claim it carries). Both become nodes of the document; the directives
-`{explorer} NAME` and `{claims-ledger}` show them on other pages, once every notebook has been read.
+A notebook's outputs carry MIME types of our own: an explorer (the name of a module that the kernel wrote for the page),
+the widget of typed functions (of the module that lists its presets), and a check (its verdict and the claim it carries).
+They become nodes of the document; the directives `{explorer} NAME` and `{claims-ledger}` show explorers and checks on
+other pages, once every notebook has been read.
 """
 
 from __future__ import annotations
@@ -25,10 +26,15 @@ from sphinx.util.nodes import make_refnode
 from implicit_lib.checks import CHECK_MIME
 from implicit_lib.claims import CLAIMS
 from implicit_lib.explore import LIVE, PAGE_FILES, PAGE_MIME
+from implicit_lib.typed import TYPED_MIME
 
 
 class explorer_figure(nodes.General, nodes.Element):
     """A `<rich-explorer>`; attributes: name, title, src (empty until resolved, where a directive made it)."""
+
+
+class typed_function(nodes.General, nodes.Element):
+    """A `<rich-typed>`; attributes: name, title, src."""
 
 
 class verdict(nodes.General, nodes.Element):
@@ -40,17 +46,19 @@ class ledger(nodes.General, nodes.Element):
 
 
 class LiveOutput(MimeRenderPlugin):
-    """Turns the two MIME types into nodes."""
+    """Turns our MIME types into nodes."""
 
-    mime_priority_overrides: ClassVar = [("html", PAGE_MIME, 1), ("html", CHECK_MIME, 1)]
+    mime_priority_overrides: ClassVar = [("html", mime, 1) for mime in (PAGE_MIME, TYPED_MIME, CHECK_MIME)]
 
     @staticmethod
     def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:
-        if inline or data.mime_type not in (PAGE_MIME, CHECK_MIME):
+        if inline or data.mime_type not in (PAGE_MIME, TYPED_MIME, CHECK_MIME):
             return None
         content: dict[str, Any] = data.content  # type: ignore[assignment]
         if data.mime_type == PAGE_MIME:
             return [explorer_figure(**content)]
+        if data.mime_type == TYPED_MIME:
+            return [typed_function(**content)]
         slug = re.sub(r"\W+", "-", content["name"].lower()).strip("-")
         return [verdict(record=content, ids=[f"check-{slug}"])]
 
@@ -74,6 +82,7 @@ class LedgerDirective(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, bool]:
     load_mime_renders().append(LiveOutput)
     app.add_node(explorer_figure, html=(visit_explorer, depart))
+    app.add_node(typed_function, html=(visit_typed, depart))
     app.add_node(verdict, html=(visit_verdict, depart))
     app.add_directive("explorer", ExplorerDirective)
     app.add_directive("claims-ledger", LedgerDirective)
@@ -193,6 +202,16 @@ def visit_explorer(self: Any, node: explorer_figure) -> None:
         f'<rich-explorer {attributes} class="rich-explorer"><p class="title">{html.escape(node["title"])}</p>'
         "<noscript>This figure runs in your browser: allow JavaScript to move it.</noscript></rich-explorer>"
         f'<script type="module" src="{root}live/explorer.js"></script>'
+    )
+
+
+def visit_typed(self: Any, node: typed_function) -> None:
+    root = "../" * self.builder.current_docname.count("/")
+    attributes = f'name="{html.escape(node["name"])}" src="{root}live/explorers/{html.escape(node["src"])}"'
+    self.body.append(
+        f'<rich-typed {attributes} class="rich-typed"><p class="title">{html.escape(node["title"])}</p>'
+        "<noscript>This figure runs in your browser: allow JavaScript to type into it.</noscript></rich-typed>"
+        f'<script type="module" src="{root}live/typed.js"></script>'
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from implicit_lib.explore import Explorer
 from implicit_lib.theory import Domain, parse
@@ -10,6 +10,8 @@ from implicit_lib.theory._reaching import NotReached, RegularOperator
 from implicit_lib.theory._verdict import Verdict
 
 from ._figure import figure_of
+
+CONCLUSION = "so y ← y + ε(x) (F(x) − y) with ε = r̂/(1 + |F|) is regular with constant 2, and reaches F (Theorem 2)"
 
 
 @dataclass(frozen=True)
@@ -39,4 +41,5 @@ def answer(formula: str, domain: str, *, name: str = "typed") -> Answer:
         operator = RegularOperator.reaching(read, where)
     except NotReached as refusal:
         return Answer(refusal.verdict, None)
-    return Answer(operator.verdict, figure_of(read, where, operator, name=name))
+    verdict = replace(operator.verdict, lines=(*operator.verdict.lines, CONCLUSION))
+    return Answer(verdict, figure_of(read, where, operator, name=name))

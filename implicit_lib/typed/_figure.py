@@ -226,8 +226,8 @@ def _slopes(ranges: dict[str, list[float]]) -> Panel:
             _line("limit at x₀", palette.ENVELOPE, "dot"),
         ],
         layout={
-            "xaxis": {"title": "iterations t", "range": [0, ITERATIONS]},
-            "yaxis": {"type": "log", "range": ranges["slope"], "exponentformat": "power"},
+            "xaxis": {"title": "iterations t", "range": [0, 1.02 * ITERATIONS]},
+            "yaxis": {"type": "log", "range": ranges["slope"], "dtick": 1, "exponentformat": "power"},
         },
     )
     names = {"largest on the grid": "slope", "its limit": "limit", "at x₀": "slope0", "limit at x₀": "limit0"}

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from implicit_lib.typed import PRESETS, TypedFunction, _widget
+from implicit_lib.typed import PRESETS, TypedFunction, answer
 from implicit_lib.typed._widget import OWN, TypedWidget
 
 
@@ -70,14 +70,13 @@ def test_a_refuted_function_leaves_the_figure(widget: TypedWidget) -> None:
 
 def test_a_cancelled_formula_is_left_aside(widget: TypedWidget, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    certify = _widget.answer
 
     def slow(*arguments: str, name: str) -> object:
         begun.set()
         go_on.wait(10)
-        return certify(*arguments, name=name)
+        return answer(*arguments, name=name)
 
-    monkeypatch.setattr(_widget, "answer", slow)
+    monkeypatch.setattr("implicit_lib.typed._widget.answer", slow)
     before = widget.box.children[-1]
     widget.formula.value = "x + 2"
     assert begun.wait(10) and not widget.cancel.disabled

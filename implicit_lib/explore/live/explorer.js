@@ -1,4 +1,5 @@
-// <rich-explorer src="…/name.js">: a fixed-point iteration that the reader moves, run in the page itself.
+// <rich-explorer src="…/name.js">: a fixed-point iteration that the reader moves, run in the page itself. In place of
+// the module that `src` names, its property `source` may hold the description and the systems.
 import { element } from "./controls.js";
 import { failure, Figure } from "./figure.js";
 import { frame, SymbolicRunner, Trajectory } from "./trajectory.js";
@@ -19,8 +20,8 @@ class RichExplorer extends HTMLElement {
   }
 
   async #open() {
-    this.base = new URL(this.getAttribute("src"), document.baseURI);
-    const { description, systems } = await import(this.base);
+    this.base = new URL(this.getAttribute("src") ?? "", document.baseURI);
+    const { description, systems } = this.source ?? (await import(this.base));
     Object.assign(this, { description, systems });
     this.figure = new Figure(this, description, () => this.#update());
     // The first touch of any control fetches what the figure needs to run; until then its first frame stands.
