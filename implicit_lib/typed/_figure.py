@@ -34,7 +34,7 @@ CONSTANT = 2  # of every operator of Theorem 2
 QUOTIENT = 2.0**-24
 
 X = sympy.Symbol("x", real=True)
-X0 = sympy.Symbol("x0")
+X0, T = sympy.symbols("x0 t")
 Y, DY, STEP, DSTEP, F, DF, LIMIT, GAP = sympy.symbols("y dy step dstep target dtarget limit gap", real=True)
 
 
@@ -127,8 +127,17 @@ def _system(formula: Formula, window: Window, cells: Cells) -> SymbolicSystem:
             "step0": AtProbe(STEP + GAP),
             "slope0": AtProbe(sympy.Abs(DY) + GAP),
             "limit0": AtProbe(LIMIT + GAP),
+            "slopes": Maximum(_from_one(sympy.Abs(DY))),
+            "limits": Maximum(_from_one(LIMIT)),
+            "slopes0": AtProbe(_from_one(sympy.Abs(DY)) + GAP),
+            "limits0": AtProbe(_from_one(LIMIT) + GAP),
         },
     )
+
+
+def _from_one(value: sympy.Expr) -> sympy.Expr:
+    """The value from t = 1 on: at t = 0 it is 0, which no logarithmic axis has."""
+    return value + sympy.Piecewise((sympy.nan, T < 1), (0, True))
 
 
 def _without_heaviside(expression: sympy.Expr) -> sympy.Expr:
@@ -230,7 +239,7 @@ def _slopes(ranges: dict[str, list[float]]) -> Panel:
             "yaxis": {"type": "log", "range": ranges["slope"], "dtick": 1, "exponentformat": "power"},
         },
     )
-    names = {"largest on the grid": "slope", "its limit": "limit", "at x₀": "slope0", "limit at x₀": "limit0"}
+    names = {"largest on the grid": "slopes", "its limit": "limits", "at x₀": "slopes0", "limit at x₀": "limits0"}
     bind = {trace: {"x": History("t"), "y": History(name)} for trace, name in names.items()}
     alt = "The slope L_t of the iterates against t, at x₀ and the largest on the grid, each below its speed limit."
     return Panel(title="Slope L_t under the speed limit", figure=figure, bind=bind, alt=alt)

@@ -173,13 +173,13 @@ export function systemOf(F, parts, cells) {
   const width = parts.at(-1).high - parts[0].low;
   const isIn = inside(parts);
   const radius = (x) => cells.reduce((least, [low, high, inverse]) => Math.min(least, Math.max(low - x, x - high, inverse)), CAP);
-  const slope = (f, x, h) => {
+  const quotient = (f, x, h) => {
     const [a, b] = [isIn(x - h) ? x - h : x, isIn(x + h) ? x + h : x];
     return (f(b) - f(a)) / (b - a);
   };
   const start = (_, x) => {
     if (!isIn(x)) return [0, 0, 1, 0, 0, 0, 0, NaN];
-    const [f, df, r] = [F(x), slope(F, x, width * 2 ** -22), radius(x)];
+    const [f, df, r] = [F(x), quotient(F, x, width * 2 ** -22), radius(x)];
     const size = 1 + Math.abs(f);
     const dr = (radius(x + width * 2 ** -24) - radius(x - width * 2 ** -24)) / (width * 2 ** -23);
     return [0, 0, r / size, dr / size - (r * Math.sign(f) * df) / size ** 2, f, df, 0, 0];
@@ -194,10 +194,15 @@ export function systemOf(F, parts, cells) {
     (1 - e) * limit + 2 * (1 + Math.abs(y)),
     gap,
   ];
-  const view = ([y, dy, e, , f, , limit, gap], x, { x0 }) => [
-    x + gap, f, y, e, Math.abs(dy), limit, x0,
-    f + gap, y + gap, Math.abs(f - y) + gap, e + gap, Math.abs(dy) + gap, limit + gap,
-  ];
+  const view = ([y, dy, e, , f, , limit, gap], x, { x0 }, t) => {
+    const slope = Math.abs(dy);
+    const before = t < 1 ? NaN : 0; // a logarithmic axis has no 0
+    return [
+      ...[x + gap, f, y, e, slope, limit, x0], // in the order of the fields of implicit_lib/typed
+      ...[f + gap, y + gap, Math.abs(f - y) + gap, e + gap, slope + gap, limit + gap],
+      ...[slope + before, limit + before, slope + before + gap, limit + before + gap],
+    ];
+  };
   return { kind: "symbolic", points: pointsOf(parts), probe: "x0", stepControls: ["x0"], start, step, view };
 }
 
