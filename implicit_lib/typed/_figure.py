@@ -34,8 +34,10 @@ CONSTANT = 2  # of every operator of Theorem 2
 QUOTIENT = 2.0**-24
 
 X = sympy.Symbol("x", real=True)
-X0, T = sympy.symbols("x0 t")
-Y, DY, STEP, DSTEP, F, DF, LIMIT, GAP = sympy.symbols("y dy step dstep target dtarget limit gap", real=True)
+X0 = sympy.Symbol("x0")
+Y, DY, STEP, DSTEP, F, DF, LIMIT = sympy.symbols("y dy step dstep target dtarget limit", real=True)
+# What is added to hide a value: NaN in holes; and NaN at t = 0, where slopes are 0, which no logarithmic axis has.
+GAP, BEFORE = sympy.symbols("gap before", real=True)
 
 
 def figure_of(formula: Formula, domain: Domain, operator: RegularOperator, *, name: str = "typed") -> Explorer:
@@ -98,10 +100,11 @@ def _system(formula: Formula, window: Window, cells: Cells) -> SymbolicSystem:
         DF: slope,
         LIMIT: 0,
         GAP: 0,
+        BEFORE: sympy.nan,
     }
     moved = Y + STEP * (F - Y)
     # In a hole, where GAP hides it, a point stands still at 0 with the least of limits: it is never the largest.
-    holes = {Y: 0, DY: 0, STEP: 1, DSTEP: 0, F: 0, DF: 0, LIMIT: 0, GAP: sympy.nan}
+    holes = {Y: 0, DY: 0, STEP: 1, DSTEP: 0, F: 0, DF: 0, LIMIT: 0, GAP: sympy.nan, BEFORE: sympy.nan}
     return SymbolicSystem(
         start={key: sympy.Piecewise((value, inside), (holes[key], True)) for key, value in start.items()},
         step={
@@ -109,6 +112,7 @@ def _system(formula: Formula, window: Window, cells: Cells) -> SymbolicSystem:
             # the chain rule: y, ε and F all depend on x
             DY: sum(sympy.diff(moved, part) * rate for part, rate in ((Y, DY), (STEP, DSTEP), (F, DF))),
             **{part: part for part in (STEP, DSTEP, F, DF, GAP)},
+            BEFORE: 0,
             LIMIT: (1 - STEP) * LIMIT + CONSTANT * (1 + sympy.Abs(Y)),
         },
         points=(X, window.points()),
@@ -127,17 +131,12 @@ def _system(formula: Formula, window: Window, cells: Cells) -> SymbolicSystem:
             "step0": AtProbe(STEP + GAP),
             "slope0": AtProbe(sympy.Abs(DY) + GAP),
             "limit0": AtProbe(LIMIT + GAP),
-            "slopes": Maximum(_from_one(sympy.Abs(DY))),
-            "limits": Maximum(_from_one(LIMIT)),
-            "slopes0": AtProbe(_from_one(sympy.Abs(DY)) + GAP),
-            "limits0": AtProbe(_from_one(LIMIT) + GAP),
+            "slopes": Maximum(sympy.Abs(DY) + BEFORE),
+            "limits": Maximum(LIMIT + BEFORE),
+            "slopes0": AtProbe(sympy.Abs(DY) + BEFORE + GAP),
+            "limits0": AtProbe(LIMIT + BEFORE + GAP),
         },
     )
-
-
-def _from_one(value: sympy.Expr) -> sympy.Expr:
-    """The value from t = 1 on: at t = 0 it is 0, which no logarithmic axis has."""
-    return value + sympy.Piecewise((sympy.nan, T < 1), (0, True))
 
 
 def _without_heaviside(expression: sympy.Expr) -> sympy.Expr:

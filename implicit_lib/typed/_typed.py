@@ -41,6 +41,7 @@ class TypedFunction:
             raise ValueError(f"the name must be an identifier, such as 'typed'; got {name!r}")
         self.name, self.presets = name, tuple(presets)
         self._widget: TypedWidget | None = None
+        self._answers: dict[int, Answer] = {}
         self._first = self._answer(0)
         if self._first.figure is None:
             raise ValueError(f"the first preset must be reached, but: {self._first.verdict}")
@@ -48,8 +49,10 @@ class TypedFunction:
         self._page_source = None if folder is None else self._write_page(Path(folder))
 
     def _answer(self, index: int) -> Answer:
-        preset = self.presets[index]
-        return answer(preset.formula, preset.domain, name=f"{self.name}_{index}")
+        if index not in self._answers:
+            preset = self.presets[index]
+            self._answers[index] = answer(preset.formula, preset.domain, name=f"{self.name}_{index}")
+        return self._answers[index]
 
     @property
     def widget(self) -> TypedWidget:
@@ -87,7 +90,7 @@ class TypedFunction:
         """One module for each figure, by its explorer, and one that names them with their verdicts."""
         presets = []
         for index, preset in enumerate(self.presets):
-            found = self._first if index == 0 else self._answer(index)
+            found = self._answer(index)
             verdict = found.verdict
             presets.append(
                 {
