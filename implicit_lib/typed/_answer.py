@@ -11,7 +11,7 @@ from implicit_lib.theory._verdict import Verdict
 
 from ._figure import figure_of
 
-CONCLUSION = "so y ← y + ε(x) (F(x) − y) with ε = r̂/(1 + |F|) is regular with constant 2, and reaches F (Theorem 2)"
+CONCLUSION = "so y ← y + ε (F − y) with ε = r̂/(1 + |F|) is regular with constant 2, and reaches F where r̂ > 0"
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def figure_of(formula: Formula, domain: Domain, operator: RegularOperator, *, na
         name: of the explorer; an identifier.
 
     Raises:
-        ValueError: F has more than one variable.
+        ValueError: F has more than one variable; or the domain is too narrow to be drawn, or r̂ is 0 everywhere.
     """
     if domain.dimension != 1:
         raise ValueError(f"this figure shows functions of one variable, but {domain.text} has {domain.dimension}")
@@ -148,6 +148,8 @@ def _probe(window: Window) -> Slider:
     low, high = window.low, window.high
     step = (high - low) / PROBE_STEPS
     first = low + step if window.parts[0][2] else low
+    if step < 1e-6 * max(abs(low), abs(high)):
+        raise ValueError(f"the domain from {low} to {high} is too narrow to be drawn so far from 0")
     count = PROBE_STEPS - int(window.parts[0][2]) - int(window.parts[-1][3])
     value = first + round(0.3 * count) * step
     return Slider(
@@ -161,7 +163,9 @@ def _ranges(system: SymbolicSystem, window: Window) -> dict[str, list[float]]:
     settings = {"x0": window.high}
     first = system.view(state, state, settings, 0)
     inside = np.isfinite(first["x"])
-    values, steps = first["target"][inside], first["step"][inside]
+    values, steps = first["target"][inside], first["step"][inside & (first["step"] > 0)]
+    if not len(steps):
+        raise ValueError("no slope of this F could be bounded anywhere in the window: there is no step to show")
     low, high = np.quantile(np.append(values, 0.0), [0.06, 0.94])
     reach = 0.35 * (high - low) or 1.0
     low, high = max(low - reach, values.min() - 0.1 * reach), min(high + reach, values.max() + 0.1 * reach)

@@ -89,6 +89,17 @@ def test_what_is_refuted_has_no_figure(preset: Preset) -> None:
     assert found.figure is None and found.verdict.kind == "refuted" and found.verdict.at == (0.0,)
 
 
+def test_refuses_a_domain_too_narrow_to_be_drawn() -> None:
+    with pytest.raises(ValueError, match="too narrow"):
+        answer("x", "[1000000, 1000001]")
+
+
+def test_a_step_of_zero_is_left_out_of_the_axis() -> None:
+    figure = answer("gamma(x)", "(-1, 0)").figure  # of which few slopes are bounded
+    assert figure is not None
+    assert np.isfinite(figure.panels[1].figure.layout.yaxis.range).all()
+
+
 def test_refuses_two_variables() -> None:
     with pytest.raises(ValueError, match="one variable"):
         answer("x", "[0, 1] x [0, 1]")
