@@ -90,13 +90,13 @@ def subdivide(formula: Formula, box: Box, excuse: Callable[[Cell, Enclosure], bo
         elif axis is None and enclosure.obstacles and excuse(cell, enclosure):
             cells.excused.append((cell, enclosure))
             continue
-        elif any(each.certain for each in enclosure.singularities) or (axis is None and enclosure.obstacles):
+        elif axis is None and not enclosure.obstacles and not _is_inside(cell):
+            cells.tails.append(cell)
+            continue
+        elif axis is None or any(each.certain for each in enclosure.singularities):
             cells.obstructed.append((cell, enclosure))
             if _is_inside(cell):
                 return cells
-            continue
-        elif axis is None:
-            cells.tails.append(cell)
             continue
         assert axis is not None  # one that is obstructed everywhere or cannot be halved has been dealt with
         with iv.working_precision(MIDPOINTS):
@@ -155,8 +155,8 @@ def _axis_to_halve(cell: Cell, enclosure: Enclosure) -> int | None:
     axes = [i for i, side in enumerate(cell.box) if cell.halvings[i] < DEPTHS[len(cell.box)] and not side.is_point()]
     if not enclosure.slope.is_finite():
         open_axes = [i for i in axes if is_at_open_end(cell.box[i])]
-        # only an open end explains a slope that is unbounded with nothing in the way
-        candidates = open_axes or (axes if enclosure.obstacles else [])
+        # only an open end explains a slope that is unbounded with nothing in the way; else the enclosure is too wide
+        candidates = open_axes or (axes if enclosure.obstacles or _is_inside(cell) else [])
         return min(candidates, key=lambda i: cell.halvings[i], default=None)
     if not all(map(is_bounded, cell.box)):
         return next((i for i in axes if not is_bounded(cell.box[i])), None)
