@@ -1,8 +1,8 @@
 """Show explorers and verdicts on the built page, and collect the verdicts into the claims ledger.
 
-A notebook's outputs carry MIME types of our own: an explorer (the name of a module that the kernel wrote for the page),
-the widget of typed functions (of the module that lists its presets), and a check (its verdict and the claim it carries).
-They become nodes of the document; the directives `{explorer} NAME` and `{claims-ledger}` show explorers and checks on
+A notebook's outputs carry MIME types of our own: an explorer (the name of a module that the kernel wrote for the
+page), the widget of typed functions (of the module that lists its presets), and a check (its verdict and the claim it
+carries). They become nodes of the document; the directives `{explorer} NAME` and `{claims-ledger}` show explorers and checks on
 other pages, once every notebook has been read.
 """
 
