@@ -2,8 +2,8 @@
 
 A notebook's outputs carry MIME types of our own: an explorer (the name of a module that the kernel wrote for the
 page), the widget of typed functions (of the module that lists its presets), and a check (its verdict and the claim it
-carries). They become nodes of the document; the directives `{explorer} NAME` and `{claims-ledger}` show explorers and checks on
-other pages, once every notebook has been read.
+carries). They become nodes of the document; the directives `{explorer} NAME` and `{claims-ledger}` show explorers and
+checks on other pages, once every notebook has been read.
 """
 
 from __future__ import annotations
