@@ -20,9 +20,10 @@ def read(path: Path) -> NotebookNode:
 
 
 def shown(site: Path, path: Path) -> set[str]:
-    """The explorers on the notebook's built page."""
+    """The explorers on the notebook's built page; of a typed function, the figure of its first preset."""
     page = (site / "notebooks" / path.with_suffix(".html").name).read_text()
-    return set(re.findall(r'<rich-explorer name="([^"]+)"', page))
+    typed = {f"{name}_0" for name in re.findall(r'<rich-typed name="([^"]+)"', page)}
+    return typed | set(re.findall(r'<rich-explorer name="([^"]+)"', page))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
