@@ -105,12 +105,12 @@ def _loop_with_residuals(G: Callable[[Tensor], Tensor], y: Tensor) -> list[Tenso
     return residuals
 
 
-def _bare_anderson(G: Callable[[Tensor], Tensor], start: Tensor, history: int = 5) -> list[Tensor]:
+def _bare_anderson(G: Callable[[Tensor], Tensor], start: Tensor) -> list[Tensor]:
     """What one would write by hand: rings of residuals and images, a Gram matrix of which one row is new, and a ridge.
 
     Neither safeguards nor tolerances, and no care for scale: it does fewer operations than any library can.
     """
-    batch, n = len(start), start[0].numel()
+    batch, n, history = len(start), start[0].numel(), 5
     y, residuals = start.reshape(batch, n), []
     steps, images = torch.zeros(batch, history, n), torch.zeros(batch, history, n)
     gram, ridge, ones = torch.zeros(batch, history, history), 1e-6 * torch.eye(history), torch.ones(batch, history, 1)

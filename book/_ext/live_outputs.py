@@ -196,22 +196,21 @@ def row(cells: list[nodes.Element | list[nodes.Element]]) -> nodes.row:
 
 
 def visit_explorer(self: Any, node: explorer_figure) -> None:
-    root = "../" * self.builder.current_docname.count("/")
-    attributes = f'name="{html.escape(node["name"])}" src="{root}live/explorers/{html.escape(node["src"])}"'
-    self.body.append(
-        f'<rich-explorer {attributes} class="rich-explorer"><p class="title">{html.escape(node["title"])}</p>'
-        "<noscript>This figure runs in your browser: allow JavaScript to move it.</noscript></rich-explorer>"
-        f'<script type="module" src="{root}live/explorer.js"></script>'
-    )
+    write_live(self, node, tag="rich-explorer", script="explorer.js", use="move it")
 
 
 def visit_typed(self: Any, node: typed_function) -> None:
+    write_live(self, node, tag="rich-typed", script="typed.js", use="type into it")
+
+
+def write_live(self: Any, node: nodes.Element, *, tag: str, script: str, use: str) -> None:
+    """The element that a script of the page turns into a figure; until then, and without scripts, its title."""
     root = "../" * self.builder.current_docname.count("/")
     attributes = f'name="{html.escape(node["name"])}" src="{root}live/explorers/{html.escape(node["src"])}"'
     self.body.append(
-        f'<rich-typed {attributes} class="rich-typed"><p class="title">{html.escape(node["title"])}</p>'
-        "<noscript>This figure runs in your browser: allow JavaScript to type into it.</noscript></rich-typed>"
-        f'<script type="module" src="{root}live/typed.js"></script>'
+        f'<{tag} {attributes} class="{tag}"><p class="title">{html.escape(node["title"])}</p>'
+        f"<noscript>This figure runs in your browser: allow JavaScript to {use}.</noscript></{tag}>"
+        f'<script type="module" src="{root}live/{script}"></script>'
     )
 
 

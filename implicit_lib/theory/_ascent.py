@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from implicit_lib.solvers._state import per_sample
+
 Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
 """How much G stretches a direction v at (y, x), sample by sample (B,): at most the norm of its Jacobian there."""
 Membership = Callable[[Tensor], Tensor | NDArray[np.bool_]]
@@ -32,7 +34,7 @@ class Region:
     def state(self, y: Tensor) -> Tensor:
         """The nearest states of the region (B, …)."""
         scale = self.radius / sizes(y).clamp(min=torch.finfo(y.dtype).tiny)
-        return y * _per_sample(scale if self.sphere else scale.clamp(max=1), y)
+        return y * per_sample(scale if self.sphere else scale.clamp(max=1), y)
 
     def input(self, x: Tensor, before: Tensor) -> Tensor:
         """The nearest inputs between the bounds (B, …); those before the step where these are not of the domain."""
@@ -40,7 +42,7 @@ class Region:
         if self.domain is None:
             return inside
         belongs = torch.as_tensor(self.domain(inside), device=x.device)
-        return torch.where(_per_sample(belongs, x), inside, before)
+        return torch.where(per_sample(belongs, x), inside, before)
 
 
 def ascend(slope: Slope, y: Tensor, x: Tensor, v: Tensor, region: Region) -> tuple[Tensor, Tensor]:
@@ -61,9 +63,9 @@ def ascend(slope: Slope, y: Tensor, x: Tensor, v: Tensor, region: Region) -> tup
     for _ in range(_STEPS):
         towards, sideways, turn = unit(gradients[0]), unit(width * gradients[1]), gradients[2]
         trial = (
-            region.state(y + _per_sample(step * region.radius, y) * towards),
-            region.input(x + _per_sample(step, x) * width * sideways, x),
-            unit(turn + _per_sample(height, v) * v, v),  # ∇‖Jv‖ = JᵀJv / ‖Jv‖ − ‖Jv‖ v, for v of length 1
+            region.state(y + per_sample(step * region.radius, y) * towards),
+            region.input(x + per_sample(step, x) * width * sideways, x),
+            unit(turn + per_sample(height, v) * v, v),  # ∇‖Jv‖ = JᵀJv / ‖Jv‖ − ‖Jv‖ v, for v of length 1
         )
         found, found_gradients = _climb(slope, *trial)
         up = (found > height) & found.isfinite()
@@ -72,7 +74,7 @@ def ascend(slope: Slope, y: Tensor, x: Tensor, v: Tensor, region: Region) -> tup
             break
         height = torch.where(up, found, height)
         y, x, v, *gradients = (
-            torch.where(_per_sample(up, new), new, old)
+            torch.where(per_sample(up, new), new, old)
             for new, old in zip((*trial, *found_gradients), (y, x, v, *gradients), strict=True)
         )
     return y, x
@@ -86,7 +88,7 @@ def sizes(values: Tensor) -> Tensor:
 
 def unit(directions: Tensor, otherwise: Tensor | None = None) -> Tensor:
     """Every sample of (B, …) divided by its norm; where that is 0, what is given instead, or 0."""
-    length = _per_sample(sizes(directions), directions)
+    length = per_sample(sizes(directions), directions)
     return torch.where(length > 0, directions / length, directions if otherwise is None else otherwise)
 
 
@@ -105,8 +107,3 @@ def _climb(slope: Slope, *point: Tensor) -> tuple[Tensor, list[Tensor]]:
             return found, [torch.zeros_like(leaf) for leaf in leaves]
         gradients = torch.autograd.grad(found.sum(), leaves, allow_unused=True, materialize_grads=True)
     return found.detach(), [gradient.nan_to_num(0.0, 0.0, 0.0) for gradient in gradients]
-
-
-def _per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """(B,) values, shaped to multiply (B, …)."""
-    return values.reshape(-1, *[1] * (like.ndim - 1))

@@ -138,6 +138,11 @@ def at_point(point: tuple[Real, ...]) -> Box:
     return tuple(iv.interval(coordinate, coordinate) for coordinate in point)
 
 
+def widest(cell: Cell) -> int:
+    """The side to halve next: an unbounded one, or else the one halved least."""
+    return min(range(len(cell.box)), key=lambda axis: (is_bounded(cell.box[axis]), cell.halvings[axis]))
+
+
 def is_bounded(side: Interval) -> bool:
     return bool(side.low.is_finite() and side.high.is_finite())
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from implicit_lib.theory import _interval as iv
-from implicit_lib.theory._cells import MIDPOINTS, Box, Cell, at_point, corners, halves, is_bounded, middle_of
+from implicit_lib.theory._cells import MIDPOINTS, Box, Cell, at_point, corners, halves, middle_of, widest
 from implicit_lib.theory._enclosure import enclose
 from implicit_lib.theory._formula import Formula
 from implicit_lib.theory._interval import Real
@@ -31,7 +31,7 @@ def positive_on(
         for point in (centre, *filter(lambda corner: _belongs(corner, cell.box), corners(cell.box))):
             if enclose(formula, at_point(point)).range.high <= 0:
                 return "refuted", tuple(map(float, point))
-        axis = min(range(len(cell.box)), key=lambda i: (is_bounded(cell.box[i]), cell.halvings[i]))
+        axis = widest(cell)
         if cell.halvings[axis] >= SMALLEST:
             return "undecided", tuple(map(float, centre))
         with iv.working_precision(MIDPOINTS):

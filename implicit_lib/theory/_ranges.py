@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from implicit_lib.theory import _interval as iv
-from implicit_lib.theory._cells import MIDPOINTS, Box, Cell, at_point, halves, is_bounded, middle_of
+from implicit_lib.theory._cells import MIDPOINTS, Box, Cell, at_point, halves, is_bounded, middle_of, widest
 from implicit_lib.theory._domain import Domain
 from implicit_lib.theory._enclosure import enclose
 from implicit_lib.theory._formula import Formula
@@ -112,7 +112,7 @@ def upper_bound(boxes: Sequence[Box], enclosed: Callable[[Box], Interval]) -> Su
         if bound <= seen + CLOSE * max(iv.ONE, abs(seen)) or not (bound.is_finite() or max(cell.halvings) <= SMALLEST):
             break
         heapq.heappop(heap)
-        for half in halves(cell, _widest(cell)):
+        for half in halves(cell, widest(cell)):
             bound = enclosed(half.box).high
             heapq.heappush(heap, (_priority(bound), next(order), bound, half))
     return Supremum(heap[0][2], seen, at)
@@ -120,8 +120,3 @@ def upper_bound(boxes: Sequence[Box], enclosed: Callable[[Box], Interval]) -> Su
 
 def _priority(bound: iv.Real) -> float:
     return -float(bound)
-
-
-def _widest(cell: Cell) -> int:
-    """An unbounded side, or else the one halved least."""
-    return min(range(len(cell.box)), key=lambda axis: (is_bounded(cell.box[axis]), cell.halvings[axis]))

@@ -74,8 +74,8 @@ def _is_a_step(epsilon: Formula, domain: Domain) -> Verdict | None:
 
 def lipschitz_on(formula: Formula, domain: Domain, name: str) -> Verdict:
     """Whether a formula in one variable is Lipschitz, with one constant, on all of a domain with its holes."""
-    low, high = (End.of(node, infinite) for node, infinite in _hull(domain))
     parts = domain.components
+    low, high = End.of(parts[0].low, -iv.INFINITY), End.of(parts[-1].high, iv.INFINITY)
     region = region_between(low, high)
     for node in dict.fromkeys(end for part in parts for end in (part.low, part.high) if end is not None):
         directions = tuple(sign for sign, end in ((1, parts[-1].high), (-1, parts[0].low)) if node != end)
@@ -96,11 +96,6 @@ def lipschitz_on(formula: Formula, domain: Domain, name: str) -> Verdict:
         return Verdict("undecided", reason, at, tuple(best.lines))
     bound = abs(rounded_down(-constant))
     return Verdict("certified", f"{name} is Lipschitz with constant {bound:.6g}", None, tuple(best.lines))
-
-
-def _hull(domain: Domain) -> tuple[tuple[Node | None, iv.Real], tuple[Node | None, iv.Real]]:
-    parts = domain.components
-    return (parts[0].low, -iv.INFINITY), (parts[-1].high, iv.INFINITY)
 
 
 def _place(node: Node, directions: tuple[int, ...]) -> Place:

@@ -1,15 +1,13 @@
 """Formulas on torch tensors: NaN where they are undefined, and derivatives that no other branch can spoil."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import reduce
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from implicit_lib.theory._arrays import COMPARE, CONSTANT_VALUES
+from implicit_lib.theory._pointwise import COMPARE, CONSTANT_VALUES, operations, power
 from implicit_lib.theory._tree import Piecewise, evaluate
 
 
@@ -32,13 +30,8 @@ class Tensors:
         return self._full(CONSTANT_VALUES[name])
 
     def power(self, base: Tensor, exponent: Fraction) -> Tensor:
-        base = self._guarded(base)
-        defined = ~torch.isnan(base)  # torch's nan**0 is 1
-        if exponent.denominator > 1:
-            defined = defined & (base >= 0)
-        if exponent < 0:
-            defined = defined & (base != 0)
-        return torch.where(defined, base ** float(exponent), torch.nan)
+        value: Tensor = power(torch, self._guarded(base), exponent)
+        return value
 
     def apply(self, name: str, *args: Tensor) -> Tensor:
         value, defined = _FUNCTIONS[name](*map(self._guarded, args))
@@ -74,24 +67,4 @@ def _gamma(x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(negative, -size, size), (x > 0) | (x != floor)
 
 
-# The value, and where the operation is defined (None: everywhere); NaN in an operand gives NaN by itself.
-_FUNCTIONS: dict[str, Callable[..., tuple[Tensor, Any]]] = {
-    "add": lambda a, b: (a + b, None),
-    "sub": lambda a, b: (a - b, None),
-    "mul": lambda a, b: (a * b, None),
-    "div": lambda a, b: (a / b, b != 0),
-    "neg": lambda a: (-a, None),
-    "pow": lambda a, b: (a**b, (a > 0) & ~torch.isnan(b) | (a == 0) & (b > 0)),
-    "abs": lambda a: (torch.abs(a), None),
-    "sqrt": lambda a: (torch.sqrt(a), a >= 0),
-    "exp": lambda a: (torch.exp(a), None),
-    "log": lambda a: (torch.log(a), a > 0),
-    "sin": lambda a: (torch.sin(a), None),
-    "cos": lambda a: (torch.cos(a), None),
-    "tan": lambda a: (torch.tan(a), None),
-    "atan": lambda a: (torch.atan(a), None),
-    "tanh": lambda a: (torch.tanh(a), None),
-    "gamma": _gamma,
-    "min": lambda *values: (reduce(torch.minimum, values), None),
-    "max": lambda *values: (reduce(torch.maximum, values), None),
-}
+_FUNCTIONS = operations(torch, _gamma)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from implicit_lib.explore import Explorer
-from implicit_lib.theory import Domain, parse
-from implicit_lib.theory._reaching import NotReached, RegularOperator
-from implicit_lib.theory._verdict import Verdict
+from implicit_lib.theory import Domain, NotReached, RegularOperator, Verdict, parse
 
 from ._figure import figure_of
 

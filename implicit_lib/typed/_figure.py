@@ -19,8 +19,7 @@ from implicit_lib.explore import (
     SymbolicSystem,
     palette,
 )
-from implicit_lib.theory import Domain, Formula
-from implicit_lib.theory._reaching import RegularOperator
+from implicit_lib.theory import Domain, Formula, RegularOperator
 
 from ._cells import Cells
 from ._gamma import without_gamma

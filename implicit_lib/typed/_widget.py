@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 import ipywidgets
 
-from implicit_lib.theory import FormulaError
-from implicit_lib.theory._verdict import Verdict
+from implicit_lib.theory import FormulaError, Verdict
 
 from ._answer import Answer, answer
 from ._presets import Preset

@@ -17,7 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from implicit_lib.theory import Formula, parse
-from implicit_lib.theory._arrays import COMPARE
+from implicit_lib.theory._pointwise import COMPARE
 from implicit_lib.theory._tree import Piecewise, evaluate
 from tests.theory.strategies import formulas
 
