@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from implicit_lib.solvers._checks import check_at_least_one, check_damping
-from implicit_lib.solvers._guard import Guard, dots, first_guard, judge, lengths, rows, unless_overflowed
+from implicit_lib.solvers._guard import Guard, dots, first_guard, in_unit, judge, lengths, rows, unless_overflowed
 from implicit_lib.solvers._slots import empty_slots, mark, no_slots_used, place
 from implicit_lib.solvers._solver import Evaluation
 from implicit_lib.solvers._state import may_overwrite
@@ -77,12 +77,12 @@ class Anderson:
         if memory is None:
             y, memory = image, self._start(image, residual)
         else:
-            y, memory = _accelerated(memory, image, residual * memory.guard.unit)
+            y, memory = _accelerated(memory, image, in_unit(residual, memory.guard))
         return unless_overflowed(y, at.image, at.y.dtype), memory
 
     def _start(self, image: Tensor, residual: Tensor) -> _Memory:
         guard = first_guard(image, residual)
-        residual = residual * guard.unit
+        residual = in_unit(residual, guard)
         changes, images = empty_slots(residual, self.history), empty_slots(residual, self.history)
         return _Memory(guard, residual, image, changes, images, no_slots_used(changes), 0)
 

@@ -15,6 +15,7 @@ from implicit_lib.solvers._guard import (
     Guard,
     dots,
     first_guard,
+    in_unit,
     judge,
     lengths,
     moved,
@@ -81,12 +82,12 @@ class Broyden:
         if memory is None:
             y, memory = image, self._start(image, residual)
         else:
-            y, memory = _quasi_newton(memory, image, residual * memory.guard.unit)
+            y, memory = _quasi_newton(memory, image, in_unit(residual, memory.guard))
         return unless_overflowed(y, at.image, at.y.dtype), memory
 
     def _start(self, image: Tensor, residual: Tensor) -> _Memory:
         guard = first_guard(image, residual)
-        trust, residual = torch.full_like(guard.best, _FIRST_TRUST), residual * guard.unit
+        trust, residual = torch.full_like(guard.best, _FIRST_TRUST), in_unit(residual, guard)
         left, right = empty_slots(residual, self.history), empty_slots(residual, self.history)
         return _Memory(guard, trust, residual, image, left, right, no_slots_used(left), 0)
 

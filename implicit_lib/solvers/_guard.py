@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from implicit_lib.solvers._solver import Evaluation
+from implicit_lib.solvers._state import is_large
 
 # How a success and a failure change how far a step may go, where that is limited at all. A near-critical operator needs
 # steps of 1/(1 − μ) residuals, and gets there after a few successes.
@@ -85,6 +86,11 @@ def dots(a: Tensor, b: Tensor) -> Tensor:
     In this order: with the single row as a column, PyTorch takes ten times as long.
     """
     return torch.bmm(a, b.mT)
+
+
+def in_unit(residual: Tensor, guard: Guard) -> Tensor:
+    """The residual of an evaluation (B, 1, N) in the guard's unit, in its own memory if that is worth it."""
+    return residual.mul_(guard.unit) if is_large(residual) else residual * guard.unit
 
 
 def rows(at: Evaluation) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from implicit_lib.solvers._solution import Status
 from implicit_lib.solvers._solver import Evaluation
-from implicit_lib.solvers._state import readable, statistics_dtype
+from implicit_lib.solvers._state import SMALL, readable, statistics_dtype
 
 _Row = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -22,9 +22,6 @@ _DIVERGENCE_GROWTH = 1e6
 _FLOAT32_RANGE = (1e-10, 1e12)
 
 _LONG = 2**20  # numbers in a sample; the sum of more squares loses digits in float32
-
-# Numbers in a state up to which a call of PyTorch or NumPy costs more than what it computes.
-SMALL = 2**13
 
 _TOGETHER = 16  # how many iterates of a small state wait to be measured in one go
 

@@ -15,6 +15,7 @@ from implicit_lib.solvers._guard import (
     Guard,
     dots,
     first_guard,
+    in_unit,
     judge,
     lengths,
     moved,
@@ -80,7 +81,7 @@ class NewtonKrylov:
             # Better than nothing is good: the first step is a Newton step already.
             first = first._replace(best=torch.full_like(first.best, torch.inf))
             memory = _Memory(first, torch.full_like(first.best, _FIRST_TRUST), image)
-        residual = residual * memory.guard.unit
+        residual = in_unit(residual, memory.guard)
         length = lengths(residual)
         good, failed, guard = judge(memory.guard, length)
         trust = renewed(memory.trust, memory.guard, good)

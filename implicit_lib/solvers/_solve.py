@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from implicit_lib.solvers._checks import check_count, check_settings
-from implicit_lib.solvers._judge import SMALL, Norms, Verdict, Watch, count, judge, largest_step
+from implicit_lib.solvers._judge import Norms, Verdict, Watch, count, judge, largest_step
 from implicit_lib.solvers._layout import Layout, PackedOperator
 from implicit_lib.solvers._picard import Picard
 from implicit_lib.solvers._solution import Solution, SolveInterrupted, Status
 from implicit_lib.solvers._solver import Evaluation, Solver
-from implicit_lib.solvers._state import Operator, flatten_state, may_overwrite, norms, readable
+from implicit_lib.solvers._state import Operator, flatten_state, is_large, norms, readable
 
 Y = TypeVar("Y")
 
@@ -245,7 +245,7 @@ def _advance(problem: _Problem, walk: _Walk, trail: _Trail, k: int) -> Callable[
     watch = _watch(problem, walk) if problem.tol > 0 else None
     due = 0
     for n in range(k):
-        at = _evaluate(G, trail.reached[1], trail.scratch)
+        at = _evaluate(G, trail.reached[1], trail.scratch, 1 if trail.reached[2] is None else 2)
         trail.norms.measure(at)
         if watch is not None:
             trail.visited[n] = at.y
@@ -264,16 +264,18 @@ def _advance(problem: _Problem, walk: _Walk, trail: _Trail, k: int) -> Callable[
     return partial(_step, problem, walk, G, at, trail.reached[2])
 
 
-def _evaluate(G: PackedOperator, y: Tensor, scratch: list[Tensor]) -> Evaluation:
-    """One call of G. A large residual fills the same memory again: fresh pages cost more than the subtraction."""
+def _evaluate(G: PackedOperator, y: Tensor, scratch: list[Tensor], buffers: int) -> Evaluation:
+    """One call of G. Large residuals take turns in the same memory: fresh pages cost more than the subtraction."""
     image = G(y)
     if y.element_size() < 4:  # differences in half precision can overflow
         return Evaluation(y, image, image.float() - y.float())
-    if y.numel() <= SMALL or not may_overwrite():
+    if not is_large(y):
         return Evaluation(y, image, image - y)
-    if not scratch or scratch[0].shape[0] != y.shape[0]:
-        scratch[:] = [torch.empty_like(y)]
-    return Evaluation(y, image, torch.sub(image, y, out=scratch[0]))
+    if scratch and scratch[0].shape[0] != y.shape[0]:
+        scratch.clear()
+    out = torch.empty_like(y) if len(scratch) < buffers else scratch.pop(0)
+    scratch.append(out)
+    return Evaluation(y, image, torch.sub(image, y, out=out))
 
 
 def _step(problem: _Problem, walk: _Walk, G: PackedOperator, at: Evaluation, memory: Any) -> tuple[Tensor, Any]:

@@ -13,7 +13,8 @@ class Evaluation(NamedTuple):
     image: Tensor
     """G(y)."""
     residual: Tensor
-    """G(y) − y, in float32 where y is in half precision. The next evaluation may overwrite it: copy what must stay."""
+    """G(y) − y, in float32 where y is in half precision. A step may overwrite it where it `is_large`, or keep it as its
+    memory till the next step; the evaluation after the next one fills the same memory again."""
 
 
 class Solver(Protocol):

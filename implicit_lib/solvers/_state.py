@@ -10,6 +10,9 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 Leaves = tuple[Tensor, ...]
 
+# Numbers in a state up to which a call of PyTorch or NumPy costs more than what it computes.
+SMALL = 2**13
+
 
 def flatten_state(y: object, name: str) -> tuple[Leaves, TreeSpec]:
     """Split a state into its leaves and its structure, or say what is wrong with it.
@@ -109,6 +112,11 @@ def may_overwrite() -> bool:
         and not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is None
     )
+
+
+def is_large(matrix: Tensor) -> bool:
+    """Whether memory of our own for numbers like these is worth being filled again, and may be."""
+    return matrix.numel() > SMALL and may_overwrite()
 
 
 def readable(tensor: Tensor) -> bool:

@@ -204,3 +204,21 @@ def test_unrolling_broyden_past_its_fixed_point_stays_finite() -> None:
         walk = solve(lambda y: 0.8 * torch.tanh(y) + x, torch.zeros(3, 6), solver=Broyden(), tol=0, max_iter=iterations)
         (slope,) = torch.autograd.grad(walk.value.sum(), x)
         assert torch.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("solver", [Picard(), Anderson(), Broyden(), NewtonKrylov()])
+def test_memory_that_is_filled_again_changes_nothing(solver: Solver) -> None:
+    """Large states share memory between iterations where no graph is recorded; a walk that goes on, and goes on twice,
+    finds its memory as it was."""
+    x = torch.randn(8, 2048, generator=torch.Generator().manual_seed(0))
+
+    def G(y: Tensor) -> Tensor:
+        return 0.9 * torch.tanh(y.roll(1, 1) - 0.3 * y) + x
+
+    with torch.no_grad():
+        shared = solve(G, torch.zeros_like(x), solver=solver, tol=1e-30, max_iter=4)
+        ends = [shared.extend(8).value for _ in range(2)]
+    with torch.enable_grad():
+        apart = solve(G, torch.zeros_like(x), solver=solver, tol=1e-30, max_iter=12).value
+    torch.testing.assert_close(ends[0], apart, rtol=1e-6, atol=1e-6)
+    assert torch.equal(ends[0], ends[1])
