@@ -122,7 +122,9 @@ class SymbolicSystem:
         points = self._points
         if self._probe is not None:
             points = np.append(points, settings[self._probe.name])
-        return [points, *(settings[s.name] for s in self._ordered(self._controls))]
+        # each control at every point: conditions are printed for arrays of one shape
+        controls = (np.full(len(points), settings[s.name]) for s in self._ordered(self._controls))
+        return [points, *controls]
 
     def start(self, settings: Settings) -> tuple[State, list[Any]]:
         """Iteration 0, with the inputs that every further step reads."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from implicit_lib.checks import check
 from implicit_lib.explore import PAGE_FILES
+from implicit_lib.theory import Domain
 
 from ._answer import Answer, answer
 from ._presets import PRESETS, Preset
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 TYPED_MIME = "application/vnd.rich-equilibria.typed+json"
 
 TITLE = "Type your own F"
+HINT = (
+    "Type F in x, or in x and y. The domain is an interval, or a box: (0, 1] or [-1, 1] \\ {0} or (0, inf) or "
+    "[-1, 1] x (0, 2] or [-1, 1] x [-1, 1] \\ {(0, 0)}."
+)
 
 
 class TypedFunction:
@@ -60,18 +65,21 @@ class TypedFunction:
         if self._widget is None:
             from ._widget import TypedWidget
 
-            self._widget = TypedWidget(self.name, self.presets, self._first)
+            self._widget = TypedWidget(self.name, self.presets, self._first, HINT)
         return self._widget
 
     def drive(self) -> None:
-        """Move every control of the first figure, and choose every preset: the check that nothing is dead.
+        """Choose every preset, and move every control that they bring: the check that nothing is dead.
+
+        Figures with the same controls differ in their numbers alone; the first of each kind is driven.
 
         Raises:
             CheckFailed: a control changes nothing, or a preset neither draws its figure nor gives a reason.
         """
-        assert self._first.figure is not None
-        self._first.figure.drive()
         answers = [self._answer(index) for index in range(len(self.presets))]
+        figures = [each.figure for each in answers if each.figure is not None]
+        for first in {tuple(figure.controls): figure for figure in reversed(figures)}.values():
+            first.drive()
         certified = sum(bool(each.verdict) for each in answers)
         silent = [
             preset.label
@@ -97,13 +105,15 @@ class TypedFunction:
                     "label": preset.label,
                     "formula": preset.formula,
                     "domain": preset.domain,
+                    "variables": Domain.parse(preset.domain).dimension,
                     "verdict": {"kind": verdict.kind, "statement": verdict.statement, "lines": verdict.lines},
                     "src": None if found.figure is None else f"{found.figure.name}.js",
                 }
             )
         name = f"{self.name}-presets.js"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(f"export const presets = {json.dumps(presets)};\n", encoding="utf-8")
+        module = f"export const hint = {json.dumps(HINT)};\nexport const presets = {json.dumps(presets)};\n"
+        (folder / name).write_text(module, encoding="utf-8")
         return name
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:

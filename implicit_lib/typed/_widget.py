@@ -26,27 +26,26 @@ class TypedWidget:
         name: of the figures.
         presets: the functions on offer; the first one's answer is given.
         first: that answer.
+        hint: what can be typed.
     """
 
-    def __init__(self, name: str, presets: Sequence[Preset], first: Answer) -> None:
+    def __init__(self, name: str, presets: Sequence[Preset], first: Answer, hint: str) -> None:
         self._name, self._presets, self._asked, self._choosing = name, presets, 0, False
         self._thread: threading.Thread | None = None
         wide = ipywidgets.Layout(width="min(100%, 30rem)")
         options = {"layout": wide, "style": {"description_width": "5rem"}}
-        self.formula = ipywidgets.Text(
-            value=presets[0].formula, description="F(x) =", continuous_update=False, **options
-        )
+        self.formula = ipywidgets.Text(value=presets[0].formula, description="F =", continuous_update=False, **options)
         self.domain = ipywidgets.Text(value=presets[0].domain, description="on", continuous_update=False, **options)
         labels = [preset.label for preset in presets]
         self.preset = ipywidgets.Dropdown(options=[*labels, OWN], value=labels[0], description="Examples", **options)
         self.cancel = ipywidgets.Button(description="Cancel", disabled=True)
         self.verdict = ipywidgets.HTML(markup(first.verdict))
         assert first.figure is not None
-        self.box = ipywidgets.VBox(
-            [self.preset, self.formula, self.domain, self.cancel, self.verdict, first.figure.widget]
-        )
+        said = ipywidgets.HTML(f"<p>{html.escape(hint)}</p>")
+        fields = [self.preset, self.formula, self.domain]
+        self.box = ipywidgets.VBox([*fields, said, self.cancel, self.verdict, first.figure.widget])
         self.preset.observe(self._choose, "value")
-        for field in (self.formula, self.domain):
+        for field in fields[1:]:
             field.observe(self._typed, "value")
         self.cancel.on_click(self._cancelled)
 

@@ -7,17 +7,20 @@ import threading
 import pytest
 
 from implicit_lib.typed import PRESETS, TypedFunction, answer
+from implicit_lib.typed._typed import HINT
 from implicit_lib.typed._widget import OWN, TypedWidget
+
+IN_THE_PLANE = next(preset for preset in PRESETS if preset.formula == "x/y")
 
 
 @pytest.fixture(scope="module")
 def typed() -> TypedFunction:
-    return TypedFunction(presets=[PRESETS[0], PRESETS[2], PRESETS[-1]])
+    return TypedFunction(presets=[PRESETS[0], PRESETS[2], IN_THE_PLANE, PRESETS[-1]])
 
 
 @pytest.fixture
 def widget(typed: TypedFunction) -> TypedWidget:
-    return TypedWidget(typed.name, typed.presets, typed._first)
+    return TypedWidget(typed.name, typed.presets, typed._first, HINT)
 
 
 def test_starts_with_the_first_preset(widget: TypedWidget) -> None:
@@ -39,6 +42,20 @@ def test_a_preset_fills_both_fields(widget: TypedWidget) -> None:
     widget.wait()
     assert (widget.formula.value, widget.domain.value) == (PRESETS[2].formula, PRESETS[2].domain)
     assert PRESETS[2].formula in widget.box.children[-1].description["title"]
+
+
+def test_a_function_of_two_variables_brings_a_slider_for_each(widget: TypedWidget) -> None:
+    widget.preset.value = IN_THE_PLANE.label
+    widget.wait()
+    in_the_plane = widget.box.children[-1]
+    assert [control["name"] for control in in_the_plane.description["controls"]] == ["t", "x0", "section"]
+    widget.domain.value, widget.formula.value = "[-1, 1] x [-1, 1]", "x*y"
+    widget.wait()
+    assert "<strong>certified</strong>" in widget.verdict.value
+    assert widget.box.children[-1].description["title"] == "F(x, y) = x*y on [-1, 1] x [-1, 1]"
+    widget.domain.value = "[-1, 1]"
+    widget.wait()
+    assert "give it an interval too" in widget.verdict.value
 
 
 def test_typing_a_preset_selects_it(widget: TypedWidget) -> None:
@@ -64,7 +81,7 @@ def test_a_refuted_function_leaves_the_figure(widget: TypedWidget) -> None:
     before = widget.box.children[-1]
     widget.preset.value = PRESETS[-1].label
     widget.wait()
-    assert "<strong>refuted</strong>" in widget.verdict.value and "x = 0" in widget.verdict.value
+    assert "<strong>refuted</strong>" in widget.verdict.value and "x = 1, y = 1" in widget.verdict.value
     assert widget.box.children[-1] is before
 
 

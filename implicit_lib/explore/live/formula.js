@@ -1,5 +1,6 @@
 // Typed formulas and domains on the page. math.js reads the text; its tree is walked against the grammar of
 // implicit_lib/theory and becomes plain functions. Nothing of a text is ever evaluated.
+import { partsOf } from "./window.js";
 
 const LENGTH = 500;
 const DEPTH = 64;
@@ -37,6 +38,7 @@ const FUNCTIONS = {
   max: Math.max,
 };
 const NAMES = [...Object.keys(FUNCTIONS), "piecewise"];
+const VARIABLES = ["x", "y"];
 
 /** Γ, as implicit_lib/typed/_gamma.py has it; undefined at 0, −1, −2, … */
 function gamma(x) {
@@ -106,6 +108,8 @@ function scan(text, variables, whole, offset) {
     const [token] = found;
     if (afterFunction && token !== "(") refuse(at, "a function needs its argument in brackets");
     if (afterValue && (number || name || token === "(")) refuse(at, `'${token}' follows without a sign: write * for times`);
+    if (variables.length && VARIABLES.slice(variables.length).includes(name))
+      refuse(at, `the domain has no interval for '${name}': give it one, as in [0, 1] x (0, 2]`);
     if (name && ![...variables, ...Object.keys(CONSTANTS), ...NAMES].includes(name))
       refuse(at, `'${name.slice(0, 20)}' is not known: names are ${[...variables, "pi", "e", ...NAMES].join(", ")}`);
     if (token === "(" && ++depth > DEPTH) refuse(at, `brackets are nested deeper than ${DEPTH}`);
@@ -118,9 +122,9 @@ function scan(text, variables, whole, offset) {
   if (!text.trim()) refuse(0, "a value is expected here");
 }
 
-/** The function of x that a text says, `(x) => number`, NaN where it is undefined. Throws a Refusal. */
-export async function readFormula(text) {
-  return read(await mathjs(), text, ["x"], text, 0).at;
+/** The function that a text says, `([x, …]) => number`, NaN where it is undefined. Throws a Refusal. */
+export async function readFormula(text, dimension) {
+  return read(await mathjs(), text, VARIABLES.slice(0, dimension), text, 0).at;
 }
 
 function read(math, text, variables, whole, offset) {
@@ -135,7 +139,7 @@ function read(math, text, variables, whole, offset) {
   return new Compiler(text, variables, whole, offset).compile(tree, 1);
 }
 
-/** Makes functions of the nodes of math.js; a part is { at: (x) => number, value: number where it holds no variable }. */
+/** Makes functions of the nodes of math.js; a part is { at: (point) => number, value: number where it holds no variable }. */
 class Compiler {
   constructor(text, variables, whole, offset) {
     Object.assign(this, { text, variables, whole, offset, nodes: 0 });
@@ -157,7 +161,7 @@ class Compiler {
         return this.constant(node.value);
       case "SymbolNode":
         if (Object.hasOwn(CONSTANTS, node.name)) return this.constant(CONSTANTS[node.name]);
-        if (this.variables.includes(node.name)) return { at: (x) => x };
+        if (this.variables.includes(node.name)) return this.variable(this.variables.indexOf(node.name));
         return this.refuse(`'${node.name}' is not known here`, node.name);
       case "OperatorNode":
         if (node.implicit) this.refuse("write * for times");
@@ -169,6 +173,10 @@ class Compiler {
       default:
         return this.refuse("only numbers, names, + - * / **, brackets and functions are known");
     }
+  }
+
+  variable(i) {
+    return { at: (point) => point[i] };
   }
 
   constant(value) {
@@ -191,9 +199,9 @@ class Compiler {
       if (!Number.isFinite(value)) this.refuse("a constant part of the formula is undefined, or too large");
       return this.constant(value);
     }
-    if (parts.length === 1) return { at: (x) => operation(first(x)) };
-    if (parts.length === 2) return { at: (x) => operation(first(x), second(x)) };
-    return { at: (x) => operation(...parts.map((part) => part.at(x))) };
+    if (parts.length === 1) return { at: (point) => operation(first(point)) };
+    if (parts.length === 2) return { at: (point) => operation(first(point), second(point)) };
+    return { at: (point) => operation(...parts.map((part) => part.at(point))) };
   }
 
   power(base, exponent) {
@@ -215,22 +223,19 @@ class Compiler {
     }
     const otherwise = inner(rest).at;
     return {
-      at: (x) => {
+      at: (point) => {
         for (const { left, right, holds, then } of branches) {
-          const [a, b] = [left(x), right(x)];
+          const [a, b] = [left(point), right(point)];
           if (Number.isNaN(a + b)) return NaN;
-          if (holds(a, b)) return then(x);
+          if (holds(a, b)) return then(point);
         }
-        return otherwise(x);
+        return otherwise(point);
       },
     };
   }
 }
 
-/**
- * The intervals of a domain in one variable, from left to right: [{ low, high, lowOpen, highOpen }], ±Infinity at
- * infinite ends. Throws a Refusal.
- */
+/** A domain, as window.js describes it, with ±Infinity at infinite ends. Throws a Refusal. */
 export async function readDomain(text) {
   return new DomainReader(await mathjs(), text).domain();
 }
@@ -249,29 +254,54 @@ class DomainReader {
     return this.text[this.at] ?? "";
   }
 
+  /** Step over a sign, if it comes next. */
+  take(sign) {
+    const isNext = this.skip() === sign;
+    if (isNext) this.at += 1;
+    return isNext;
+  }
+
   domain() {
-    let parts = [this.interval()];
-    while (this.skip() === "\\") {
-      this.at += 1;
-      parts = this.holes().reduce(without, parts);
+    const axes = this.box();
+    if (axes.some(({ low, high }) => low === high)) this.refuse("an interval of the domain has two different ends", 0);
+    if (axes.length > VARIABLES.length) this.refuse("F has one variable or two: so has its domain", 0);
+    const holes = [];
+    while (this.take("\\")) {
+      this.skip();
+      const start = this.at;
+      const found = this.take("{") ? this.points(axes.length) : [this.hole()];
+      if (found.some((hole) => hole.length !== axes.length)) this.refuse(`the hole needs ${axes.length} intervals, as the domain has`, start);
+      holes.push(...found);
     }
-    if (this.skip() === "x") this.refuse("in the browser F has one variable; in the notebook it may have two");
-    if (this.skip()) this.refuse("only a \\ with a hole may follow here");
-    if (!parts.length) this.refuse("the holes leave nothing of the domain", 0);
-    return parts;
+    if (this.skip()) this.refuse("only an x with another interval, or a \\ with a hole, may follow here");
+    if (axes.some((_, i) => !partsOf({ axes, holes }, i).length)) this.refuse("the holes leave nothing of the domain", 0);
+    return { axes, holes };
+  }
+
+  box() {
+    const axes = [this.interval()];
+    while (this.take("x")) axes.push(this.interval());
+    return axes;
+  }
+
+  hole() {
+    const start = this.at;
+    const box = this.box();
+    if (box.some(({ lowOpen, highOpen }) => lowOpen || highOpen)) this.refuse("a hole is closed: write its intervals with [ and ]", start);
+    return box.map(({ low, high }) => [low, high]);
   }
 
   interval() {
+    this.skip();
     const start = this.at;
-    const opening = this.skip();
-    if (!"([".includes(opening || "?")) this.refuse("an interval is expected here: [a, b], (a, b], [a, b) or (a, b)");
-    this.at += 1;
+    const lowOpen = this.take("(");
+    if (!lowOpen && !this.take("[")) this.refuse("an interval is expected here: [a, b], (a, b], [a, b) or (a, b)");
     const low = this.end(",");
     const high = this.end(")]");
-    const part = { low, high, lowOpen: opening === "(", highOpen: this.text[this.at - 1] === ")" };
-    if (!(low < high)) this.refuse("the interval is empty: its lower end is not below the upper one", start);
-    if ((low === -Infinity && !part.lowOpen) || (high === Infinity && !part.highOpen)) this.refuse("an infinite end is open: write ( or )", start);
-    return part;
+    const highOpen = this.text[this.at - 1] === ")";
+    if (!(low < high || (low === high && !lowOpen && !highOpen))) this.refuse("the interval is empty: its lower end is not below the upper one", start);
+    if ((low === -Infinity && !lowOpen) || (high === Infinity && !highOpen)) this.refuse("an infinite end is open: write ( or )", start);
+    return { low, high, lowOpen, highOpen };
   }
 
   /** The number up to one of the signs, which is then behind us. */
@@ -291,31 +321,24 @@ class DomainReader {
     return read(this.math, typed, [], this.text, start).value;
   }
 
-  holes() {
-    if (this.skip() === "[") {
-      const { low, high, highOpen } = this.interval();
-      if (highOpen) this.refuse("a hole is closed: write its interval with [ and ]");
-      return [[low, high]];
-    }
-    if (this.skip() !== "{") this.refuse("a hole is expected here: {0} or [a, b]");
+  /** The points of a hole up to its closing bracket, as closed boxes. */
+  points(dimension) {
     const points = [];
     do {
-      this.at += 1;
-      const point = this.end(",}");
-      points.push([point, point]);
-      this.at -= 1;
-    } while (this.text[this.at] === ",");
-    this.at += 1;
+      points.push(this.point(dimension).map((x) => [x, x]));
+    } while (this.text[this.at - 1] === ",");
     return points;
   }
-}
 
-/** What a closed hole leaves of intervals. */
-function without(parts, [from, to]) {
-  return parts.flatMap((part) => {
-    if (to < part.low || from > part.high) return [part];
-    const left = { ...part, high: from, highOpen: true };
-    const right = { ...part, low: to, lowOpen: true };
-    return [left, right].filter(({ low, high }) => low < high);
-  });
+  /** The coordinates of a point, and the sign after it. */
+  point(dimension) {
+    if (dimension === 1) return [this.end(",}")];
+    if (!this.take("(")) this.refuse(`( is expected before the ${dimension} coordinates of a point`);
+    const coordinates = [];
+    do {
+      coordinates.push(this.end(",)"));
+    } while (this.text[this.at - 1] === ",");
+    if (!this.take(",") && !this.take("}")) this.refuse("} is expected after the last point");
+    return coordinates;
+  }
 }

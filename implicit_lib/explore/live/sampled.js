@@ -1,240 +1,133 @@
-// The Lipschitz radius of a function in the browser, from samples: they can refute, and never prove. And the system of
-// its regular operator, the twin of implicit_lib/typed.
+// The figure of a function whose slopes were sampled in the browser: the twin of implicit_lib/typed/_figure.py.
+import { frame, SymbolicRunner, Trajectory } from "./trajectory.js";
+import { contains, pointsOf, steps } from "./window.js";
 
-const CELLS = 32;
-const SPLITS = 3; // further halvings of a cell in which slopes differ
-const LADDER = 20; // halvings towards an open end
-const FOLLOWED = 12; // of them, so many are searched for singular points
-const SAMPLES = 24; // in a cell
-const JUDGED = 12; // the smallest scales, at which growth counts
-const CAP = 0.5;
-const SAFETY = 1.5; // between the largest slope that was sampled, and the one that is used
-const REACH = 8; // of an infinite interval
-const POINTS = 160;
+const CAP = 0.5; // of the radius
 const PROBE_STEPS = 200;
+const SECTIONS = 4; // steps of the second variable, for the ranges of the axes
 
-const number = (x) => String(Number(x.toPrecision(6)));
-
-/** The bounded part of a domain that is looked at. */
-export function windowOf(parts) {
-  return parts.map(({ low, high, lowOpen, highOpen }) => {
-    const from = low === -Infinity ? (high === Infinity ? -REACH : high - REACH) : low;
-    const to = high === Infinity ? (low === -Infinity ? REACH : low + REACH) : high;
-    return { low: from, high: to, lowOpen, highOpen };
-  });
+/**
+ * The description of a preset's figure with the values of another F of as many variables, and its system.
+ * `cells` are those of a survey, `template` the preset's description, `fields` what its system views.
+ */
+export async function figureOf(F, window, cells, title, { template, fields }) {
+  const description = structuredClone(template);
+  const [t, ...probe] = description.controls;
+  Object.assign(description, { title, name: `${template.name}_typed` });
+  probe.forEach((slider, i) => Object.assign(slider, range(window.axes[i])));
+  const system = systemOf(F, window, cells, probe.map(({ name }) => name), fields);
+  const trajectory = new Trajectory(new SymbolicRunner(system));
+  const sections = [];
+  for (const section of sectionsOf(probe)) {
+    await trajectory.adopt({ [probe[0].name]: probe[0].maximum, ...section });
+    sections.push(await trajectory.viewsTo(t.maximum));
+  }
+  setRanges(description.panels, window, sections);
+  await trajectory.adopt(Object.fromEntries(probe.map(({ name, value }) => [name, value])));
+  description.first = frame(description, await trajectory.viewsTo(t.value));
+  return { description, systems: { "": system } };
 }
 
-/** What a look at a cell has found. */
-class Found extends Error {
-  constructor(kind, statement) {
-    super(statement);
-    Object.assign(this, { kind, statement });
-  }
+/** Where the slider of a coordinate runs. */
+function range({ low, high, lowOpen, highOpen }) {
+  const step = (high - low) / PROBE_STEPS;
+  const [first, last] = [Number(lowOpen), PROBE_STEPS - Number(highOpen)];
+  const value = low + (first + Math.round(0.3 * (last - first))) * step;
+  return { minimum: low + first * step, maximum: low + last * step, step, value };
 }
 
-/** Samples F on all parts of a window: { verdict: { kind, statement, lines }, cells: [[low, high, 1/M]] }. */
-export function survey(F, parts) {
-  const look = new Survey(F);
-  const cells = [];
-  try {
-    for (const part of parts) cells.push(...look.part(part));
-  } catch (error) {
-    if (!(error instanceof Found)) throw error;
-    return { verdict: { kind: error.kind, statement: error.statement, lines: [look.line()] }, cells: [] };
-  }
-  for (let i = 1; i < parts.length; i += 1) cells.push([parts[i - 1].high, parts[i].low, 0]);
-  const statement = `not refuted in ${look.count} samples; this is no proof, the notebook looks for one`;
-  return { verdict: { kind: "sampled", statement, lines: [look.line()] }, cells };
-}
+/** Of a function of one variable there is one; else those at some values of the second. */
+const sectionsOf = ([, second]) => (second ? steps(second.minimum, second.maximum, SECTIONS).map((value) => ({ [second.name]: value })) : [{}]);
 
-class Survey {
-  constructor(F) {
-    Object.assign(this, { F, count: 0, steepest: 0 });
-  }
-
-  line() {
-    return `${this.count} samples, slopes up to ${number(this.steepest)}`;
-  }
-
-  value(x) {
-    this.count += 1;
-    const value = this.F(x);
-    if (Number.isNaN(value)) throw new Found("refuted", `at x = ${number(x)}: F is undefined there`);
-    if (!Number.isFinite(value)) throw new Found("undecided", `at x = ${number(x)} the value of F is beyond double precision`);
-    return value;
-  }
-
-  part({ low, high, lowOpen, highOpen }) {
-    const cells = [];
-    const width = (high - low) / CELLS;
-    for (let i = 0; i < CELLS; i += 1) {
-      const [a, b] = [low + i * width, i === CELLS - 1 ? high : low + (i + 1) * width];
-      if (i === 0 && lowOpen) cells.push(...this.ladder(b, a));
-      else if (i === CELLS - 1 && highOpen) cells.push(...this.ladder(a, b));
-      else {
-        this.follow(a, b);
-        cells.push(...this.cell(a, b, SPLITS));
+/** r̂ of cells, and its slopes, at a point. */
+function radiusOf(cells) {
+  const matter = cells.filter(({ inverse }) => inverse < CAP);
+  const table = Float64Array.from(matter.flatMap(({ box, inverse }) => [...box.flat(), inverse])); // a move reads it often
+  return (point) => {
+    const width = 2 * point.length + 1;
+    let [least, nearest] = [CAP, -1];
+    for (let at = 0; at < table.length; at += width) {
+      const inverse = table[at + width - 1];
+      if (inverse >= least) continue;
+      let square = 0;
+      for (let i = 0; i < point.length; i += 1) {
+        const beyond = Math.max(table[at + 2 * i] - point[i], point[i] - table[at + 2 * i + 1], 0);
+        square += beyond * beyond;
       }
+      const radius = Math.max(Math.sqrt(square), inverse);
+      if (radius < least) [least, nearest] = [radius, at];
     }
-    return cells;
-  }
-
-  /** Cells that halve the distance to an open end again and again, and a last one without a bound. */
-  ladder(from, end) {
-    const cells = [];
-    const sorted = (a, b) => [Math.min(a, b), Math.max(a, b)];
-    let near = from;
-    for (let k = 1; k <= LADDER; k += 1) {
-      const next = end + (from - end) / 2 ** k;
-      if (next === near || next === end) break;
-      if (k <= FOLLOWED) this.follow(...sorted(near, next));
-      cells.push(...this.cell(...sorted(near, next), 1));
-      near = next;
-    }
-    return [...cells, [...sorted(near, end), 0]];
-  }
-
-  /** The cell with its slope, halved where slopes differ much. */
-  cell(a, b, splits) {
-    const slopes = this.slopes(a, b);
-    const largest = Math.max(...slopes);
-    if (splits > 0 && largest > 1 && largest > 2 * Math.min(...slopes)) {
-      const middle = (a + b) / 2;
-      return [...this.cell(a, middle, splits - 1), ...this.cell(middle, b, splits - 1)];
-    }
-    this.steepest = Math.max(this.steepest, largest);
-    return [[a, b, 1 / (SAFETY * largest)]];
-  }
-
-  /** Difference quotients between samples, and close to each. */
-  slopes(a, b) {
-    const gap = (b - a) / SAMPLES;
-    const h = gap * 2 ** -10;
-    const slopes = [];
-    let before = this.value(a);
-    for (let i = 0; i < SAMPLES; i += 1) {
-      const x = a + i * gap;
-      const after = this.value(i === SAMPLES - 1 ? b : x + gap);
-      slopes.push(Math.abs(after - before) / gap, Math.abs(this.value(x + h) - before) / (x + h - x));
-      before = after;
-    }
-    return slopes;
-  }
-
-  /** Follow the largest difference in an interval: where it grows steeper at every scale, F is refuted. */
-  follow(a, b) {
-    const scale = Math.max(Math.abs(a), Math.abs(b));
-    const seen = [];
-    while (b - a > scale * 2 ** -36) {
-      const xs = Array.from({ length: 9 }, (_, i) => (i === 8 ? b : a + ((b - a) * i) / 8));
-      const values = xs.map((x) => this.value(x));
-      const rises = values.slice(1).map((value, i) => Math.abs(value - values[i]));
-      const at = rises.indexOf(Math.max(...rises));
-      const size = Math.max(...values.map(Math.abs));
-      if (rises[at] <= size * 2 ** -40) return; // as flat as double precision can tell
-      seen.push({ rise: rises[at], slope: rises[at] / (xs[at + 1] - xs[at]), size });
-      [a, b] = [xs[Math.max(at - 1, 0)], xs[Math.min(at + 2, 8)]];
-    }
-    if (seen.length >= JUDGED) this.judge(seen.slice(-JUDGED), (a + b) / 2, scale);
-  }
-
-  /** What differences at ever smaller scales say. A pole may lie anywhere between samples: the largest of three count. */
-  judge(seen, x, scale) {
-    const grows = (name) => {
-      const largest = (looks) => Math.max(...looks.map((look) => look[name]));
-      return largest(seen.slice(-3)) / largest(seen.slice(0, 3));
-    };
-    const where = `at x = ${number(Math.abs(x) < scale * 2 ** -30 ? 0 : x)}`;
-    if (grows("slope") < 1.2) return;
-    if (grows("slope") < 3) throw new Found("undecided", `${where} slopes grow slowly the closer one looks`);
-    if (grows("size") > 1.2) throw new Found("refuted", `${where}: F has a pole there, its values grow without bound`);
-    if (grows("rise") > 0.3) throw new Found("refuted", `${where}: F jumps there, by ${number(seen.at(-1).rise)}`);
-    throw new Found("refuted", `${where}: F has an infinite slope there`);
-  }
-}
-
-const inside = (parts) => (x) =>
-  parts.some(({ low, high, lowOpen, highOpen }) => (lowOpen ? x > low : x >= low) && (highOpen ? x < high : x <= high));
-
-/** About POINTS points, as the window of implicit_lib/typed has them. */
-export function pointsOf(parts) {
-  const total = parts.reduce((sum, { low, high }) => sum + high - low, 0);
-  const grids = parts.flatMap(({ low, high, lowOpen, highOpen }) => {
-    const count = Math.max(8, Math.round((POINTS * (high - low)) / total));
-    const steps = Array.from({ length: count + 1 }, (_, i) => i).slice(Number(lowOpen), highOpen ? count : count + 1);
-    return steps.map((i) => low + ((high - low) * i) / count);
-  });
-  const holes = parts.slice(1).map(({ low }, i) => (parts[i].high + low) / 2);
-  return [...grids, ...holes].sort((a, b) => a - b);
-}
-
-/** y ← y + ε(x) (F(x) − y), with its slope and the limit of that, as the page runs a system. */
-export function systemOf(F, parts, cells) {
-  const width = parts.at(-1).high - parts[0].low;
-  const isIn = inside(parts);
-  const radius = (x) => cells.reduce((least, [low, high, inverse]) => Math.min(least, Math.max(low - x, x - high, inverse)), CAP);
-  const quotient = (f, x, h) => {
-    const [a, b] = [isIn(x - h) ? x - h : x, isIn(x + h) ? x + h : x];
-    return (f(b) - f(a)) / (b - a);
+    const isFlat = nearest < 0 || least === table[nearest + width - 1];
+    const there = (x, i) => Math.max(table[nearest + 2 * i], Math.min(x, table[nearest + 2 * i + 1]));
+    return { radius: least, slopes: point.map((x, i) => (isFlat ? 0 : (x - there(x, i)) / least)) };
   };
-  const start = (_, x) => {
-    if (!isIn(x)) return [0, 0, 1, 0, 0, 0, 0, NaN];
-    const [f, df, r] = [F(x), quotient(F, x, width * 2 ** -22), radius(x)];
+}
+
+/**
+ * y ← y + ε(x) (F(x) − y), with its slopes and the limit of their length, as the page runs a system. Points run along the
+ * first axis; the controls of the given names hold the coordinates of the probe.
+ */
+function systemOf(F, window, cells, names, fields) {
+  const radiusAt = radiusOf(cells);
+  const d = names.length;
+  const quotient = (point, i) => {
+    const h = (window.axes[i].high - window.axes[i].low) * 2 ** -22;
+    const [a, b] = [point[i] - h, point[i] + h].map((x) => (contains(window, point.with(i, x)) ? point.with(i, x) : point));
+    return (F(b) - F(a)) / (b[i] - a[i]);
+  };
+  // a state: y, ε, F, the limit, what hides holes; then the slopes of y, of ε and of F along each axis
+  const start = (_, x, controls) => {
+    const point = [x, ...names.slice(1).map((name) => controls[name])];
+    if (!contains(window, point)) return [0, 1, 0, 0, NaN, ...Array(3 * d).fill(0)];
+    const f = F(point);
+    const slopes = point.map((_, i) => quotient(point, i));
+    const { radius, slopes: bends } = radiusAt(point);
     const size = 1 + Math.abs(f);
-    const dr = (radius(x + width * 2 ** -24) - radius(x - width * 2 ** -24)) / (width * 2 ** -23);
-    return [0, 0, r / size, dr / size - (r * Math.sign(f) * df) / size ** 2, f, df, 0, 0];
+    const rates = slopes.map((slope, i) => bends[i] / size - (radius * Math.sign(f) * slope) / size ** 2);
+    return [0, radius / size, f, 0, 0, ...Array(d).fill(0), ...rates, ...slopes];
   };
-  const step = ([y, dy, e, de, f, df, limit, gap]) => [
-    y + e * (f - y),
-    (1 - e) * dy + de * (f - y) + e * df,
-    e,
-    de,
-    f,
-    df,
-    (1 - e) * limit + 2 * (1 + Math.abs(y)),
-    gap,
-  ];
-  const view = ([y, dy, e, , f, , limit, gap], x, { x0 }, t) => {
-    const slope = Math.abs(dy);
+  const step = (state) => {
+    const [y, e, f, limit] = state;
+    const next = [...state];
+    next[0] = y + e * (f - y);
+    next[3] = (1 - e) * limit + 2 * (1 + Math.abs(y));
+    for (let i = 5; i < 5 + d; i += 1) next[i] = (1 - e) * state[i] + state[i + d] * (f - y) + e * state[i + 2 * d];
+    return next;
+  };
+  const view = ([y, e, f, limit, gap, ...slopes], x, controls, t) => {
+    const slope = Math.hypot(...slopes.slice(0, d));
     const before = t < 1 ? NaN : 0; // a logarithmic axis has no 0
     return [
-      ...[x + gap, f, y, e, slope, limit, x0], // in the order of the fields of implicit_lib/typed
+      ...[x + gap, f, y, e, slope, limit, controls[names[0]]], // in the order of the fields of implicit_lib/typed
       ...[f + gap, y + gap, Math.abs(f - y) + gap, e + gap, slope + gap, limit + gap],
       ...[slope + before, limit + before, slope + before + gap, limit + before + gap],
     ];
   };
-  return { kind: "symbolic", points: pointsOf(parts), probe: "x0", stepControls: ["x0"], start, step, view };
+  return { kind: "symbolic", points: pointsOf(window), probe: names[0], stepControls: names, fields, start, step, view };
 }
 
-/** The fields of a figure's description that depend on F: title, probe and the ranges of the axes. */
-export function describe(template, title, parts, views) {
-  const description = structuredClone(template);
-  const [low, high] = [parts[0].low, parts.at(-1).high];
-  const [first, last] = [Number(parts[0].lowOpen), PROBE_STEPS - Number(parts.at(-1).highOpen)];
-  const step = (high - low) / PROBE_STEPS;
-  const value = low + (first + Math.round(0.3 * (last - first))) * step;
-  description.title = title;
-  description.name += "_typed";
-  Object.assign(description.controls[1], { minimum: low + first * step, maximum: low + last * step, step, value });
-  const [iterates, steps, slopes] = description.panels.map((panel) => panel.figure.layout);
-  iterates.xaxis.range = steps.xaxis.range = [low, high];
-  iterates.yaxis.range = rangeOfValues(views[0]);
-  const isPoint = views[0].x.map((x) => !Number.isNaN(x));
-  steps.yaxis.range = decades(views[0].step.filter((_, i) => isPoint[i]));
+/** The axes show what the figure does at any t, in sections all over the window, but for the far ends of F. */
+function setRanges(panels, window, sections) {
+  const [iterates, step, slopes] = panels.map(({ figure }) => figure.layout);
+  const [{ low, high }] = window.axes;
+  iterates.xaxis.range = step.xaxis.range = [low, high];
+  const starts = sections.map(([first]) => first);
+  const inside = (name) => starts.flatMap((first) => first[name].filter((_, i) => !Number.isNaN(first.x[i])));
+  iterates.yaxis.range = rangeOfValues(inside("target"));
+  step.yaxis.range = decades(inside("step").filter((value) => value > 0));
+  const views = sections.flatMap((all) => all.slice(1));
   const top = Math.max(...views.map((view) => view.limit));
   const bottom = Math.min(top, ...views.map((view) => view.slope).filter((slope) => slope > 0));
   slopes.yaxis.range = decades([Math.max(bottom, 1e-4 * top), top]);
-  return description;
 }
 
 /** All of F but its far ends, and 0, where the iterates start. */
-function rangeOfValues({ target, x }) {
-  const values = target.filter((_, i) => !Number.isNaN(x[i])).sort((a, b) => a - b);
+function rangeOfValues(values) {
   const sorted = [...values, 0].sort((a, b) => a - b);
   const quantile = (share) => sorted[Math.round(share * (sorted.length - 1))];
   const reach = 0.35 * (quantile(0.94) - quantile(0.06)) || 1;
-  const low = Math.max(quantile(0.06) - reach, values[0] - 0.1 * reach);
-  const high = Math.min(quantile(0.94) + reach, values.at(-1) + 0.1 * reach);
+  const low = Math.max(quantile(0.06) - reach, Math.min(...values) - 0.1 * reach);
+  const high = Math.min(quantile(0.94) + reach, Math.max(...values) + 0.1 * reach);
   return [Math.min(low, -0.1 * reach), Math.max(high, 0.1 * reach)];
 }
 

@@ -3,11 +3,21 @@
 import { element } from "./controls.js";
 import "./explorer.js";
 import { mathjs, readDomain, readFormula, Refusal } from "./formula.js";
-import { describe, survey, systemOf, windowOf } from "./sampled.js";
-import { frame, SymbolicRunner, Trajectory } from "./trajectory.js";
+import { figureOf } from "./sampled.js";
+import { survey } from "./survey.js";
+import { windowOf } from "./window.js";
 
 const OWN = "your own";
+const SLICE = 30; // milliseconds of sampling between two moments in which the page answers the reader
 const OLD = "The figure below is the last one that was reached.";
+
+/** The next result of a generator after some milliseconds, or its last one. */
+function lookFor(look, milliseconds) {
+  const start = performance.now();
+  let result = look.next();
+  while (!result.done && performance.now() - start < milliseconds) result = look.next();
+  return result;
+}
 
 class RichTyped extends HTMLElement {
   #asked = 0;
@@ -19,23 +29,27 @@ class RichTyped extends HTMLElement {
 
   async #open() {
     this.base = new URL(this.getAttribute("src"), document.baseURI);
-    ({ presets: this.presets } = await import(this.base));
+    ({ presets: this.presets, hint: this.hint } = await import(this.base));
     this.#build();
     await this.#choose(this.presets[0]);
   }
 
   #build() {
     const name = this.getAttribute("name");
-    const text = (id) => element("input", { id: `${name}-${id}`, type: "text", maxlength: 500, autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-describedby": `${name}-refusal` });
+    const text = (id) => element("input", { id: `${name}-${id}`, type: "text", maxlength: 500, autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-describedby": `${name}-hint ${name}-refusal` });
     const row = (label, field) => element("div", { class: "control" }, element("label", { for: field.id }, label), field);
     this.preset = element("select", { id: `${name}-preset` });
     for (const label of [...this.presets.map((preset) => preset.label), OWN]) this.preset.append(element("option", { value: label }, label));
     [this.formula, this.domain] = [text("formula"), text("domain")];
+    this.progress = element("progress", { max: 1, "aria-label": "Sampling F" });
+    const cancel = element("button", { type: "button" }, "Cancel");
+    cancel.addEventListener("click", () => this.#cancel());
+    this.working = element("div", { class: "control", hidden: "" }, "Sampling …", this.progress, cancel);
     this.refusal = element("pre", { id: `${name}-refusal`, class: "refusal", role: "status" });
     this.verdict = element("div", { class: "certificate", role: "status" });
     this.explorer = element("div", { class: "rich-explorer" }); // its place, until there is one
     const show = element("button", { type: "submit" }, "Show");
-    const form = element("form", {}, row("Examples", this.preset), row("F(x) =", this.formula), row("on", this.domain), show);
+    const form = element("form", {}, row("Examples", this.preset), row("F =", this.formula), row("on", this.domain), show);
     form.addEventListener("submit", (event) => (event.preventDefault(), this.show()));
     form.addEventListener("focusin", ({ target }) => target.type === "text" && mathjs().catch(() => {})); // show() reports it
     for (const field of [this.formula, this.domain]) field.addEventListener("input", () => (this.preset.value = OWN));
@@ -45,12 +59,13 @@ class RichTyped extends HTMLElement {
     });
     this.setAttribute("role", "group");
     this.setAttribute("aria-label", this.querySelector(".title").textContent);
-    this.replaceChildren(this.querySelector(".title"), form, this.refusal, this.verdict, this.explorer);
+    const hint = element("p", { class: "hint", id: `${name}-hint` }, this.hint);
+    this.replaceChildren(this.querySelector(".title"), form, hint, this.working, this.refusal, this.verdict, this.explorer);
   }
 
   /** Show a preset, as it was certified. */
   async #choose({ label, formula, domain, verdict, src }) {
-    const asked = ++this.#asked;
+    const asked = this.#ask();
     Object.assign(this.formula, { value: formula });
     Object.assign(this.domain, { value: domain });
     this.preset.value = label;
@@ -61,37 +76,62 @@ class RichTyped extends HTMLElement {
     if (asked === this.#asked) await this.#draw({ description, systems });
   }
 
+  /** The number of a question; what is still at work on an older one leaves its answer aside. */
+  #ask() {
+    this.working.hidden = true;
+    return ++this.#asked;
+  }
+
+  #cancel() {
+    this.#ask();
+    this.refusal.textContent = "Cancelled. The figure is the last one that was reached.";
+  }
+
   /** Read what was typed, sample it, and show its figure. */
   async show() {
-    const asked = ++this.#asked;
+    const asked = this.#ask();
     const [formula, domain] = [this.formula.value, this.domain.value];
     const known = this.presets.find((preset) => preset.formula === formula && preset.domain === domain);
     if (known) return this.#choose(known);
     this.preset.value = OWN;
     try {
-      const F = await readFormula(formula);
-      const parts = windowOf(await readDomain(domain));
+      const shown = windowOf(await readDomain(domain));
+      const F = await readFormula(formula, shown.axes.length);
       if (asked !== this.#asked) return;
       this.#refuse(null);
-      const { verdict, cells } = survey(F, parts);
+      const found = await this.#survey(F, shown, asked);
+      if (asked !== this.#asked) return;
+      this.working.hidden = true;
+      const { verdict, cells } = found;
       this.#say(verdict.kind, verdict.statement, verdict.lines, !cells.length);
-      if (cells.length) await this.#draw(await this.#figure(F, parts, cells, `F(x) = ${formula} on ${domain}, sampled`));
+      const variables = ["x", "y"].slice(0, shown.axes.length).join(", ");
+      if (cells.length) await this.#draw(await this.#figure(F, shown, cells, `F(${variables}) = ${formula} on ${domain}, sampled`));
     } catch (error) {
-      if (asked === this.#asked) this.#refuse(error);
+      if (asked !== this.#asked) return;
+      this.working.hidden = true;
+      this.#refuse(error);
     }
   }
 
-  /** The description of a preset with the values of this F, and its system. */
-  async #figure(F, parts, cells, title) {
-    const { description: template, systems } = await import(new URL(this.presets[0].src, this.base));
-    const system = { ...systemOf(F, parts, cells), fields: systems[""].fields };
-    const [t, probe] = template.controls;
-    const trajectory = new Trajectory(new SymbolicRunner(system));
-    await trajectory.adopt({ [probe.name]: parts.at(-1).high });
-    const description = describe(template, title, parts, await trajectory.viewsTo(t.maximum));
-    await trajectory.adopt({ [probe.name]: description.controls[1].value });
-    description.first = frame(description, await trajectory.viewsTo(t.value));
-    return { description, systems: { "": system } };
+  /** Sample F in slices, between which the page answers; undefined once the reader asks for something else. */
+  async #survey(F, shown, asked) {
+    const look = survey(F, shown);
+    for (;;) {
+      const { done, value } = lookFor(look, SLICE);
+      if (done) return value;
+      this.progress.value = value;
+      this.working.hidden = false;
+      await new Promise((resolve) => setTimeout(resolve));
+      if (asked !== this.#asked) return undefined;
+    }
+  }
+
+  /** The figure of a preset with as many variables, with the values of this F. */
+  async #figure(F, shown, cells, title) {
+    const like = this.presets.find(({ src, variables }) => src !== null && variables === shown.axes.length);
+    if (!like) throw new Error(`this figure has no example of a function of ${shown.axes.length} variables to draw it like`);
+    const { description: template, systems } = await import(new URL(like.src, this.base));
+    return figureOf(F, shown, cells, title, { template, fields: systems[""].fields });
   }
 
   async #draw(source) {
