@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -31,6 +32,7 @@ from ._grid import Span, Window
 ITERATIONS = 100
 CELLS = 80  # printed into a page, times the square of the number of variables
 PROBE_STEPS = 200
+PROBE_SHARES = (0.3, 0.8, 0.05, 0.55)  # of its way, where a slider may stand first
 CONSTANT = 2  # of every operator of Theorem 2
 
 X = sympy.Symbol("x", real=True)
@@ -61,7 +63,7 @@ def figure_of(formula: Formula, domain: Domain, operator: RegularOperator, *, na
     """
     window = Window.of(domain)
     system = _system(formula, window, Cells.of(operator.table))
-    probe = _probe(formula, window)
+    probe = _probe(domain, formula.variables)
     ranges = {"x": [window.axes[0].low, window.axes[0].high], **_ranges(system, probe)}
     across = "x" if domain.dimension == 1 else "x, at the y of x₀"
     return Explorer(
@@ -164,36 +166,35 @@ def _at_kinks(derivative: sympy.Expr) -> sympy.Expr:
     )
 
 
-def _probe(formula: Formula, window: Window) -> list[Slider]:
-    """A slider for each coordinate of x₀."""
-    axes = zip(("x0", "section"), formula.variables, window.axes, strict=False)
-    return [
-        _slider(name, "Point x₀" if len(window.axes) == 1 else f"Point x₀: its {variable}", span)
-        for name, variable, span in axes
-    ]
+def _probe(domain: Domain, variables: Sequence[str]) -> list[Slider]:
+    """A slider for each coordinate of x₀, which stands at a point of the domain if one of a few is."""
+    spans = Window.of(domain).axes
+    labels = ["Point x₀"] if len(spans) == 1 else [f"Point x₀: its {variable}" for variable in variables]
+    names = ("x0", SECTION.name)[: len(spans)]
+    probes = [[_slider(*parts, share) for parts in zip(names, labels, spans, strict=True)] for share in PROBE_SHARES]
+    inside = (probe for probe in probes if domain.contains([[slider.value for slider in probe]])[0])
+    return next(inside, probes[0])
 
 
-def _slider(name: str, label: str, span: Span) -> Slider:
+def _slider(name: str, label: str, span: Span, share: float) -> Slider:
     step = (span.high - span.low) / PROBE_STEPS
     if step < 1e-6 * max(abs(span.low), abs(span.high)):
         raise ValueError(f"the domain from {span.low} to {span.high} is too narrow to be drawn so far from 0")
-    first = span.low + step if span.low_open else span.low
-    count = PROBE_STEPS - int(span.low_open) - int(span.high_open)
-    value = first + round(0.3 * count) * step
-    return Slider(
-        name=name, label=label, minimum=first, maximum=first + count * step, step=step, value=value, format=".3g"
-    )
+    first, last = span.low + step * span.low_open, span.high - step * span.high_open
+    value = first + round(share * (last - first) / step) * step
+    return Slider(name=name, label=label, minimum=first, maximum=last, step=step, value=value, format=".3g")
 
 
 def _ranges(system: SymbolicSystem, probe: Sequence[Slider]) -> dict[str, list[float]]:
     """Of the axes: what the figure shows at any t, in sections all over the domain, but for the far ends of F."""
     views = [_views(system, {"x0": probe[0].maximum, **section}) for section in _sections(probe)]
-    starts = [first for first, *_ in views]
-    inside = np.concatenate([np.isfinite(first["x"]) for first in starts])
-    values, steps = (np.concatenate([first[key] for first in starts])[inside] for key in ("target", "step"))
+    starts = [first for first, *_ in views if np.isfinite(first["x"]).any()]
+    steps = _inside("step", starts)
     steps = steps[steps > 0]
     if not len(steps):
         raise ValueError("no slope of this F could be bounded anywhere in the window: there is no step to show")
+    # at its first and last value the second variable may be next to a pole, where F is out of proportion
+    values = _inside("target", starts[1:-1] or starts)
     low, high = np.quantile(np.append(values, 0.0), [0.06, 0.94])
     reach = 0.35 * (high - low) or 1.0
     low, high = max(low - reach, values.min() - 0.1 * reach), min(high + reach, values.max() + 0.1 * reach)
@@ -205,6 +206,11 @@ def _ranges(system: SymbolicSystem, probe: Sequence[Slider]) -> dict[str, list[f
         "step": _decades(steps.min(), steps.max()),
         "slope": _decades(bottom, top),
     }
+
+
+def _inside(name: str, views: Sequence[Arrays]) -> np.ndarray[tuple[int], np.dtype[np.floating[Any]]]:
+    """The values of curves, where they have no gap."""
+    return np.concatenate([np.empty(0), *(view[name][np.isfinite(view["x"])] for view in views)])
 
 
 def _sections(probe: Sequence[Slider]) -> list[dict[str, float]]:

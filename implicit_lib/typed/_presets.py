@@ -26,10 +26,10 @@ PRESETS = (
     Preset("exp(x²)", "exp(x**2)", "[-3, 3]"),
     Preset("|x|^(1/3): an infinite slope", "abs(x)**(1/3)", "[-1, 1]"),
     Preset("a step: a jump", "piecewise(x < 0, -1, 1)", "[-1, 1]"),
-    Preset("x/y: steep at an open edge", "x/y", "[-1, 1] x (0, 1]"),
-    Preset("1/(x² + y²): a hole at one point", "1/(x**2 + y**2)", "[-1, 1] x [-1, 1] \\ {(0, 0)}"),
+    Preset("x/y: an open edge", "x/y", "[-1, 1] x (0, 1]"),
+    Preset("1/(x² + y²): a hole", "1/(x**2 + y**2)", "[-1, 1] x [-1, 1] \\ {(0, 0)}"),
     Preset("1/(xy): two open edges", "1/(x*y)", "(0, 1] x (0, 1]"),
     Preset("√(x² + y²): a kink", "sqrt(x**2 + y**2)", "[-1, 1] x [-1, 1]"),
     Preset("√|xy|: an infinite slope", "sqrt(abs(x*y))", "[-1, 1] x [-1, 1]"),
-    Preset("a step along a diagonal: a jump", "piecewise(x < y, -1, 1)", "[-1, 1] x [-1, 1]"),
+    Preset("a step in the plane: a jump", "piecewise(x < y, -1, 1)", "[-1, 1] x [-1, 1]"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from copy import deepcopy
@@ -20,9 +21,14 @@ def read(path: Path) -> NotebookNode:
 
 
 def shown(site: Path, path: Path) -> set[str]:
-    """The explorers on the notebook's built page; of a typed function, the figure of its first preset."""
+    """The explorers on a notebook's built page; of typed functions, the first figure for each number of variables."""
     page = (site / "notebooks" / path.with_suffix(".html").name).read_text()
-    typed = {f"{name}_0" for name in re.findall(r'<rich-typed name="([^"]+)"', page)}
+    typed = set[str]()
+    for name in re.findall(r'<rich-typed name="([^"]+)"', page):
+        module = (site / "live" / "explorers" / f"{name}-presets.js").read_text()
+        presets = json.loads(module.splitlines()[-1].removeprefix("export const presets = ").removesuffix(";"))
+        figures = {each["variables"]: each["src"] for each in reversed(presets) if each["src"] is not None}
+        typed |= {source.removesuffix(".js") for source in figures.values()}
     return typed | set(re.findall(r'<rich-explorer name="([^"]+)"', page))
 
 

@@ -4,6 +4,7 @@ import { contains, pointsOf, steps } from "./window.js";
 
 const CAP = 0.5; // of the radius
 const PROBE_STEPS = 200;
+const PROBE_SHARES = [0.3, 0.8, 0.05, 0.55]; // of its way, where a slider may stand first
 const SECTIONS = 4; // steps of the second variable, for the ranges of the axes
 
 /**
@@ -14,7 +15,9 @@ export async function figureOf(F, window, cells, title, { template, fields }) {
   const description = structuredClone(template);
   const [t, ...probe] = description.controls;
   Object.assign(description, { title, name: `${template.name}_typed` });
-  probe.forEach((slider, i) => Object.assign(slider, range(window.axes[i])));
+  const places = PROBE_SHARES.map((share) => window.axes.map((axis) => range(axis, share)));
+  const place = places.find((ranges) => contains(window, ranges.map(({ value }) => value))) ?? places[0];
+  probe.forEach((slider, i) => Object.assign(slider, place[i]));
   const system = systemOf(F, window, cells, probe.map(({ name }) => name), fields);
   const trajectory = new Trajectory(new SymbolicRunner(system));
   const sections = [];
@@ -28,12 +31,11 @@ export async function figureOf(F, window, cells, title, { template, fields }) {
   return { description, systems: { "": system } };
 }
 
-/** Where the slider of a coordinate runs. */
-function range({ low, high, lowOpen, highOpen }) {
+/** Where the slider of a coordinate runs, and stands. */
+function range({ low, high, lowOpen, highOpen }, share) {
   const step = (high - low) / PROBE_STEPS;
-  const [first, last] = [Number(lowOpen), PROBE_STEPS - Number(highOpen)];
-  const value = low + (first + Math.round(0.3 * (last - first))) * step;
-  return { minimum: low + first * step, maximum: low + last * step, step, value };
+  const [minimum, maximum] = [low + step * Number(lowOpen), high - step * Number(highOpen)];
+  return { minimum, maximum, step, value: minimum + Math.round((share * (maximum - minimum)) / step) * step };
 }
 
 /** Of a function of one variable there is one; else those at some values of the second. */
@@ -111,10 +113,11 @@ function setRanges(panels, window, sections) {
   const [iterates, step, slopes] = panels.map(({ figure }) => figure.layout);
   const [{ low, high }] = window.axes;
   iterates.xaxis.range = step.xaxis.range = [low, high];
-  const starts = sections.map(([first]) => first);
-  const inside = (name) => starts.flatMap((first) => first[name].filter((_, i) => !Number.isNaN(first.x[i])));
-  iterates.yaxis.range = rangeOfValues(inside("target"));
-  step.yaxis.range = decades(inside("step").filter((value) => value > 0));
+  const inside = (name) => sections.map(([first]) => first[name].filter((_, i) => !Number.isNaN(first.x[i]))).filter((values) => values.length);
+  const targets = inside("target");
+  // at its first and last value the second variable may be next to a pole, where F is out of proportion
+  iterates.yaxis.range = rangeOfValues((targets.length > 2 ? targets.slice(1, -1) : targets).flat());
+  step.yaxis.range = decades(inside("step").flat().filter((value) => value > 0));
   const views = sections.flatMap((all) => all.slice(1));
   const top = Math.max(...views.map((view) => view.limit));
   const bottom = Math.min(top, ...views.map((view) => view.slope).filter((slope) => slope > 0));
