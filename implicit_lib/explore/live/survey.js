@@ -99,7 +99,7 @@ class Survey {
       return;
     }
     if (Math.max(...halvings) <= this.plan.followed) box.forEach((_, axis) => this.follow(box, axis));
-    yield* this.bounded(box, this.plan.splits);
+    yield* this.bounded(box, Math.max(...halvings) ? 1 : this.plan.splits); // beside an end cells are small anyway
   }
 
   /** The axes along which a box reaches out of the domain; null if it lies in a hole. */
