@@ -1,5 +1,7 @@
 """What a forced bound costs: one small operator network, its contraction bounded below by 1/K or left adaptive."""
 
+from implicit_lib.cases._files import WeightsError as WeightsError
+
 from ._floor import least_error as least_error
 from ._operator import Operator as Operator
 from ._operator import move as move
@@ -11,6 +13,5 @@ from ._recipe import Recipe as Recipe
 from ._recipe import Target as Target
 from ._training import evaluate as evaluate
 from ._training import train as train
-from ._weights import WeightsError as WeightsError
 from ._weights import load as load
 from ._weights import read_card as read_card

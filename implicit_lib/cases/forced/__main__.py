@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from implicit_lib.cases._files import data_hash, parameter_count
 
 from ._operator import Operator
 from ._recipe import FLOORS, TARGETS, Recipe
@@ -53,7 +54,7 @@ def _card(metrics: dict[str, list[dict[str, float]]], seconds: dict[str, float])
     return {
         "recipe": {key: value for key, value in dataclasses.asdict(recipe).items() if key not in ("target", "floor")},
         "data": {name: _data_hash(name) for name in TARGETS},
-        "parameters": sum(parameter.numel() for parameter in operator.parameters()),
+        "parameters": parameter_count(operator),
         "flops_to_encode": sum(2 * layer.weight.numel() for layer in layers),
         "flops_per_iteration": 3,  # 1 − ε is known: clip counts as one, then a product and a sum
         "metrics": metrics,
@@ -63,10 +64,8 @@ def _card(metrics: dict[str, list[dict[str, float]]], seconds: dict[str, float])
 
 
 def _data_hash(target: str) -> str:
-    """SHA-256 of the training data in units of 10⁻⁹, which no platform's last digit changes."""
     x = TARGETS[target].points(TRAINING_POINTS)
-    units = torch.cat([x, TARGETS[target].formula(x)]).mul(1e9).round().to(torch.int64)
-    return hashlib.sha256(units.numpy().astype("<i8").tobytes()).hexdigest()
+    return data_hash(x, TARGETS[target].formula(x))
 
 
 if __name__ == "__main__":

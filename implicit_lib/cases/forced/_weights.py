@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+
+from implicit_lib.cases import _files
+from implicit_lib.cases._files import load_weights, write_card, write_tensors
 
 from ._operator import Operator
 from ._recipe import Recipe
@@ -19,20 +19,13 @@ WEIGHTS = Path(__file__).parent / "weights"
 """The models that ship."""
 
 
-class WeightsError(RuntimeError):
-    """Weights or a card that cannot be read; the message says which file and how to make it again."""
-
-
 def write(operators: Mapping[str, Operator], card: Mapping[str, Any], folder: Path) -> None:
     """Write models.safetensors, with every operator's tensors under its name, and the card models.json."""
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {
-        f"{name}/{key}": value.detach().contiguous()
-        for name, operator in operators.items()
-        for key, value in operator.state_dict().items()
+        f"{name}/{key}": value for name, operator in operators.items() for key, value in operator.state_dict().items()
     }
-    save_file(tensors, folder / "models.safetensors")
-    (folder / "models.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_tensors(tensors, folder / "models.safetensors")
+    write_card(card, folder / "models.json")
 
 
 def read_card(*, folder: Path = WEIGHTS) -> dict[str, Any]:
@@ -41,12 +34,7 @@ def read_card(*, folder: Path = WEIGHTS) -> dict[str, Any]:
     Raises:
         WeightsError: it is missing or damaged.
     """
-    path = folder / "models.json"
-    try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-    return card
+    return _files.read_card(folder / "models.json", dict, remedy=_remedy(folder))
 
 
 def load(target: str, floor: int | None, *, folder: Path = WEIGHTS) -> Operator:
@@ -61,22 +49,11 @@ def load(target: str, floor: int | None, *, folder: Path = WEIGHTS) -> Operator:
         ValueError: there is no such target.
         WeightsError: the file is missing or damaged, or has no such model.
     """
-    recipe, path = Recipe(target=target, floor=floor), folder / "models.safetensors"
+    recipe = Recipe(target=target, floor=floor)
     operator = build(recipe)
-    try:
-        tensors = load_file(path)
-        prefix = f"{recipe.name}/"
-        operator.load_state_dict(
-            {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-        )
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise _unreadable(path, error) from None
+    load_weights(operator, folder / "models.safetensors", prefix=f"{recipe.name}/", remedy=_remedy(folder))
     return operator.to(torch.get_default_dtype()).eval()
 
 
-def _unreadable(path: Path, error: Exception) -> WeightsError:
-    reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({type(error).__name__})"
-    return WeightsError(
-        f"{path} {reason}. Install the library again, or train the models: "
-        f"python -m implicit_lib.cases.forced --output {path.parent}"
-    )
+def _remedy(folder: Path) -> str:
+    return f"python -m implicit_lib.cases.forced --output {folder}"

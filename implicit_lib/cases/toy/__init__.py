@@ -3,6 +3,11 @@
 The paper's Figure 1, with targets of this book's own; see `Target`.
 """
 
+from implicit_lib.cases._files import WeightsError as WeightsError
+from implicit_lib.cases._files import parameter_count as parameter_count
+from implicit_lib.cases._running import CheckpointError as CheckpointError
+from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupted
+
 from ._certificate import Certificate as Certificate
 from ._certificate import certify as certify
 from ._certificate import speed_limit as speed_limit
@@ -15,7 +20,6 @@ from ._networks import DeepExplicit as DeepExplicit
 from ._networks import Explicit as Explicit
 from ._networks import Operator as Operator
 from ._networks import flops_per_pass as flops_per_pass
-from ._networks import parameter_count as parameter_count
 from ._networks import slopes as slopes
 from ._recipe import INPUT_SLOPE as INPUT_SLOPE
 from ._recipe import MODELS as MODELS
@@ -27,15 +31,12 @@ from ._recipe import recipe as recipe
 from ._targets import Target as Target
 from ._targets import grid as grid
 from ._targets import least_error as least_error
-from ._training import CheckpointError as CheckpointError
 from ._training import Trained as Trained
-from ._training import TrainingInterrupted as TrainingInterrupted
 from ._training import data_hash as data_hash
 from ._training import train as train
 from ._training import training_data as training_data
 from ._views import Climb as Climb
 from ._views import climb as climb
-from ._weights import WeightsError as WeightsError
 from ._weights import load as load
 from ._weights import read_card as read_card
 from ._weights import train_and_write as train_and_write

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 
+from implicit_lib.cases._running import CheckpointError, TrainingInterrupted
+
 from ._comparison import compare
 from ._recipe import MODELS, TARGETS, recipe
-from ._training import CheckpointError, TrainingInterrupted
 from ._weights import train_and_write
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from implicit_lib.cases._files import WeightsError
+from implicit_lib.cases._running import Progress
+
 from ._certificate import certify
 from ._networks import Operator
 from ._recipe import LEARNING_RATES, MODELS, TARGETS, ModelName, Recipe, recipe
-from ._training import Progress
-from ._weights import WEIGHTS, WeightsError, load, train_and_write
+from ._weights import WEIGHTS, load, train_and_write
 
 RESULTS = WEIGHTS / "comparison.json"
 

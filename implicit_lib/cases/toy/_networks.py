@@ -70,11 +70,6 @@ class DeepExplicit(nn.Module):
         return output
 
 
-def parameter_count(module: nn.Module) -> int:
-    """How many numbers training can change."""
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 def flops_per_pass(module: nn.Module) -> int:
     """Floating-point operations of one pass, for one input: a multiplication and an addition for each weight.
 

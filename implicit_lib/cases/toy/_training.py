@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from implicit_lib.cases import _files
+from implicit_lib.cases._running import (
+    Progress,
+    TrainingInterrupted,
+    read_checkpoint,
+    stop_on_interrupt,
+    write_checkpoint,
+)
 from implicit_lib.model import ImplicitModel
 
 from ._networks import slopes
@@ -22,16 +25,6 @@ from ._recipe import INPUT_SLOPE, STATE_RANGE, STATE_SLOPE, Recipe
 from ._targets import Target, grid
 
 TRAINING_POINTS = 2_049
-
-Progress = Callable[[str], None]
-
-
-class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C during training. What was reached is in the checkpoint; the same command goes on from there."""
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that does not fit; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +43,8 @@ def training_data(target: Target) -> tuple[Tensor, Tensor]:
 
 
 def data_hash(target: Target) -> str:
-    """SHA-256 of the training data in units of 10⁻⁹, which no platform's last digit of sin changes."""
-    units = torch.cat(training_data(target)).mul(1e9).round().to(torch.int64)
-    return hashlib.sha256(units.numpy().astype("<i8").tobytes()).hexdigest()
+    """SHA-256 of the training data; see `_files.data_hash`."""
+    return _files.data_hash(*training_data(target))
 
 
 def train(
@@ -84,7 +76,7 @@ def train(
     if checkpoint.exists():
         run.restore(checkpoint)
         progress(f"{recipe.name}: resuming at step {run.step} of {recipe.steps}")
-    with _stop_on_interrupt() as stopped:
+    with stop_on_interrupt() as stopped:
         while run.step < recipe.steps:
             loss = run.advance()
             stop = stopped()
@@ -141,27 +133,17 @@ class _Run:
         return f"{self.recipe.name}: step {self.step}/{self.recipe.steps}, loss {loss:.2e}, {left:.0f} s left"
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint, whole or not at all."""
         state = {
-            "recipe": dataclasses.asdict(self.recipe),
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "batches": self.batches.get_state(),
             "progress": (self.step, self.cpu_seconds, self.wall_seconds),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + ".part")
-        torch.save(state, unfinished)
-        unfinished.replace(path)
+        write_checkpoint(dataclasses.asdict(self.recipe), state, path)
 
     def restore(self, path: Path) -> None:
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises many kinds
-            raise CheckpointError(f"the checkpoint {path} cannot be read ({error}); delete it to start again") from None
-        if state["recipe"] != dataclasses.asdict(self.recipe):
-            raise CheckpointError(f"the checkpoint {path} is of another recipe; delete it, or choose another folder")
+        state = read_checkpoint(dataclasses.asdict(self.recipe), path)
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
@@ -207,24 +189,3 @@ def _equilibrium_loss(model: ImplicitModel, recipe: Recipe, x: Tensor, wanted: T
 def _excess(size: Tensor, bound: float, recipe: Recipe) -> Tensor:
     inside = bound * (1 - recipe.margin)
     return ((size - inside).relu() / inside).square().mean()
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """While open, Ctrl-C only takes note, so that no step is cut in two; a second Ctrl-C acts as usual."""
-    noted = False
-
-    def note(number: int, frame: Any) -> None:
-        nonlocal noted
-        noted = True
-        signal.signal(signal.SIGINT, before)
-
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread: there Ctrl-C does not arrive
-        yield lambda: False
-        return
-    try:
-        yield lambda: noted
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import nn
 
+from implicit_lib.cases import _files
+from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
+from implicit_lib.cases._running import Progress
+
 from ._evaluation import evaluate
-from ._networks import flops_per_pass, parameter_count
+from ._networks import flops_per_pass
 from ._recipe import ModelName, Recipe
 from ._targets import Target
-from ._training import Progress, Trained, data_hash, train
+from ._training import Trained, data_hash, train
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The models that ship."""
@@ -24,15 +25,9 @@ WEIGHTS = Path(__file__).parent / "weights"
 CARD_ITERATIONS = (1, 5, 15, 25, 50, 200)
 
 
-class WeightsError(RuntimeError):
-    """Weights or a card that cannot be read; the message says which file and how to make it again."""
-
-
 def write_model(recipe: Recipe, trained: Trained, folder: Path) -> dict[str, Any]:
     """Write NAME.safetensors and its card NAME.json into the folder, the card last; returns the card."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.detach().cpu().contiguous() for key, value in trained.model.state_dict().items()}
-    save_file(state, folder / f"{recipe.name}.safetensors")
+    write_tensors(trained.model.state_dict(), folder / f"{recipe.name}.safetensors")
     card = {
         "recipe": dataclasses.asdict(recipe),
         "data": {"sha256": data_hash(Target(recipe.target)), "source": "F_K on an even grid, see _targets.py"},
@@ -44,7 +39,7 @@ def write_model(recipe: Recipe, trained: Trained, folder: Path) -> dict[str, Any
         "device": str(next(trained.model.parameters()).device),
         "torch": torch.__version__,
     }
-    (folder / f"{recipe.name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_card(card, folder / f"{recipe.name}.json")
     return card
 
 
@@ -64,13 +59,12 @@ def read_card(model: ModelName, target: int, *, folder: Path = WEIGHTS) -> dict[
     Raises:
         WeightsError: it is missing or damaged.
     """
-    path = folder / f"{model}-{target}.json"
-    try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+
+    def whole(card: dict[str, Any]) -> dict[str, Any]:
         Recipe(**card["recipe"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(path, model, target, error) from None
-    return card
+        return card
+
+    return _files.read_card(folder / f"{model}-{target}.json", whole, remedy=_remedy(model, target, folder))
 
 
 def load(model: ModelName, target: int, *, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> nn.Module:
@@ -86,21 +80,13 @@ def load(model: ModelName, target: int, *, folder: Path = WEIGHTS, device: torch
         WeightsError: its card or its weights are missing or damaged.
     """
     recipe = Recipe(**read_card(model, target, folder=folder)["recipe"])
-    path = folder / f"{recipe.name}.safetensors"
     module = recipe.build()
-    try:
-        module.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise _unreadable(path, model, target, error) from None
+    load_weights(module, folder / f"{recipe.name}.safetensors", remedy=_remedy(model, target, folder))
     return module.to(device).eval()
 
 
-def _unreadable(path: Path, model: ModelName, target: int, error: Exception) -> WeightsError:
-    reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({type(error).__name__})"
-    return WeightsError(
-        f"{path} {reason}. Install the library again, or train the model: "
-        f"python -m implicit_lib.cases.toy train --target {target} --model {model} --output {path.parent}"
-    )
+def _remedy(model: ModelName, target: int, folder: Path) -> str:
+    return f"python -m implicit_lib.cases.toy train --target {target} --model {model} --output {folder}"
 
 
 def train_and_write(

@@ -1,0 +1,78 @@
+"""Trained models on disk, the same for every case: safetensors for the weights, JSON for the model card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+T = TypeVar("T")
+
+
+class WeightsError(RuntimeError):
+    """Weights or a card that cannot be read; the message says which file and how to make it again."""
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write them under their names, making the folder where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def write_card(card: Mapping[str, Any], path: Path) -> None:
+    """Write the card, making the folder where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def read_card(path: Path, understand: Callable[[dict[str, Any]], T], *, remedy: str) -> T:
+    """What `understand` makes of the card.
+
+    Args:
+        path: of the card.
+        understand: takes the card apart; what it raises as KeyError, TypeError or ValueError is damage.
+        remedy: how to make the file again, a command.
+
+    Raises:
+        WeightsError: the card is missing or damaged.
+    """
+    try:
+        return understand(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, remedy, error) from None
+
+
+def load_weights(module: nn.Module, path: Path, *, prefix: str = "", remedy: str) -> None:
+    """Fill the module with those tensors of the file whose names begin with `prefix`.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or its tensors are not those of the module.
+    """
+    try:
+        tensors = load_file(path)
+        module.load_state_dict({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise _unreadable(path, remedy, error) from None
+
+
+def data_hash(*tensors: Tensor) -> str:
+    """SHA-256 of the numbers in units of 10⁻⁹, which no platform's last digit changes."""
+    units = torch.cat([tensor.flatten() for tensor in tensors]).double().mul(1e9).round().to(torch.int64)
+    return hashlib.sha256(units.numpy().astype("<i8").tobytes()).hexdigest()
+
+
+def parameter_count(module: nn.Module) -> int:
+    """How many numbers training can change."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _unreadable(path: Path, remedy: str, error: Exception) -> WeightsError:
+    reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({type(error).__name__})"
+    return WeightsError(f"{path} {reason}. Install the library again, or train: {remedy}")
