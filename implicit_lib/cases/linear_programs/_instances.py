@@ -1,0 +1,101 @@
+"""The paper's random linear programs, with their optimal solutions, and perturbations of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from implicit_lib.cases._running import Progress
+
+from ._optimum import solve_one
+from ._program import Array, LinearProgram
+
+Field = Literal["A", "b", "c", "lower", "upper"]
+FIELDS: tuple[Field, ...] = ("A", "b", "c", "lower", "upper")
+"""What L_t is measured against, one at a time."""
+
+_CHUNK = 250
+"""Programs drawn at once. It decides which random numbers a program gets, so that it belongs to the data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """Of the random programs: constraints m, variables n, and nonzeros of A. The defaults are the paper's."""
+
+    constraints: int = 10
+    variables: int = 50
+    nonzeros: int = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """Linear programs (B of them) and their optimal solutions y* (B, n), float64."""
+
+    programs: LinearProgram
+    solutions: Tensor
+
+
+def draw(count: int, rng: np.random.Generator, size: Size = Size()) -> LinearProgram:
+    """`count` random programs, feasible or not.
+
+    Every constraint is an equality with probability 0.3. As many places of A as there are nonzeros, drawn without
+    repetition, hold N(0, 1); c ~ 0.01 · U(−1, 1), b ~ U(−1, 1), and the bounds are sorted pairs of N(0, 10), where 10
+    is the standard deviation: the authors' code draws them with NumPy's `normal(0, 10)`.
+    """
+    m, n = size.constraints, size.variables
+    places = rng.random((count, m * n)).argsort(axis=1)[:, : size.nonzeros]
+    A = np.zeros((count, m * n))
+    np.put_along_axis(A, places, rng.standard_normal((count, size.nonzeros)), axis=1)
+    b = rng.uniform(-1, 1, (count, m))
+    equality = (rng.random((count, m)) < 0.3).astype(np.float64)
+    c = 0.01 * rng.uniform(-1, 1, (count, n))
+    bounds = np.sort(rng.normal(0, 10, (count, n, 2)), axis=2)
+    fields = (A.reshape(count, m, n), b, equality, c, bounds[..., 0], bounds[..., 1])
+    return LinearProgram(*(torch.from_numpy(np.ascontiguousarray(field)) for field in fields))
+
+
+def generate(count: int, *, seed: int, size: Size = Size(), progress: Progress | None = None) -> Instances:
+    """The first `count` feasible ones of the random programs of this seed, solved; some 2.5 ms each on one core.
+
+    Args:
+        count: how many.
+        seed: of the random numbers. The same one gives the same programs on every machine, and a larger count begins
+            with those of a smaller one.
+        size: of each program.
+        progress: called every second or so with a line that tells how many there are, and the time left.
+    """
+    rng, start = np.random.default_rng(seed), time.perf_counter()
+    rows: list[tuple[Array, ...]] = []
+    solutions: list[Array] = []
+    told = start
+    while len(rows) < count:
+        for parts in zip(*(field.numpy() for field in draw(_CHUNK, rng, size)), strict=True):
+            found = solve_one(*parts)
+            if not isinstance(found, str) and len(rows) < count:
+                rows.append(parts)
+                solutions.append(found)
+        if progress is not None and (time.perf_counter() - told > 1 or len(rows) == count):
+            told = time.perf_counter()
+            left = (told - start) / len(rows) * (count - len(rows))
+            progress(f"linear programs: {len(rows)} of {count} feasible ones, {left:.0f} s left")
+    fields = (np.array([row[i] for row in rows]).reshape(count, *rows[0][i].shape) for i in range(6))
+    return Instances(LinearProgram(*map(torch.from_numpy, fields)), torch.from_numpy(np.array(solutions)))
+
+
+TRAINING, TEST = 2_500, 1_000
+"""How many instances the paper trains and tests on."""
+
+
+def training_instances(count: int = TRAINING, *, progress: Progress | None = None) -> Instances:
+    """What every model is trained on: the same for all seeds of the training."""
+    return generate(count, seed=1, progress=progress)
+
+
+def held_out_instances(count: int = TEST, *, progress: Progress | None = None) -> Instances:
+    """What every model is tested on, drawn from the same distribution."""
+    return generate(count, seed=2, progress=progress)

@@ -1,0 +1,220 @@
+"""The graph networks: the paper's layers and parameter counts, message passing as batched dense products."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from implicit_lib.gradients import Gradient
+from implicit_lib.model import ImplicitModel
+
+from ._program import LinearProgram
+
+COST_UNIT, BOUND_UNIT, SOLUTION_UNIT = 0.01, 10.0, 10.0
+"""What c, the bounds and y are measured in: a deviation from the paper, which feeds them as they are.
+
+In these units all inputs and outputs have size 1, and training reaches half the error.
+"""
+
+FARTHEST_BOUND = 50.0
+"""Bounds beyond it, infinite ones included, enter the network as this: five standard deviations of the paper's bounds.
+
+Of those it changes one in two million.
+"""
+
+Encoded = tuple[Tensor, Tensor, Tensor]
+"""q = Q_Φ(x): A (B, m, n), the encoded constraints (B, m, d) and the encoded variables (B, n, d)."""
+
+
+class Perceptron(nn.Module):
+    """One hidden layer of ReLU, for nodes with their features first, (d, B, nodes).
+
+    Small layers are several times faster this way than with the features last.
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, *, bias: bool = True, last_bias: bool = True) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, hidden, bias=bias)
+        self.last = nn.Linear(hidden, outputs, bias=last_bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """The nodes (outputs, B, nodes)."""
+        return dense(dense(h, self.first).relu_(), self.last)
+
+
+class Convolution(nn.Module):
+    """Messages from the nodes of one side along the edges to those of the other, which move on from where they are.
+
+    h_i ← ReLU(f_out([Σ_j A_ij f_from(h_j), f_to(h_i)])), with perceptrons f.
+
+    Args:
+        source, target: features of a node of the sending and of the receiving side.
+        variables_send: whether the variables are the sending side. The first layer that the variables go through has
+            no bias.
+    """
+
+    def __init__(self, source: int, target: int, *, variables_send: bool) -> None:
+        super().__init__()
+        self.source = Perceptron(source, source, source, bias=not variables_send)
+        self.target = Perceptron(target, target, target, bias=variables_send)
+        self.output = Perceptron(source + target, target, target)
+
+    def forward(self, edges: Tensor, sending: Tensor, receiving: Tensor) -> Tensor:
+        """The receiving nodes (target, B, r), from `edges` (B, r, s), `sending` (source, B, s) and themselves.
+
+        Two linear layers in a row, the last of f_from or f_to and the first of f_out, are multiplied into one.
+        """
+        sent, kept, enter = self.source.last, self.target.last, self.output.first
+        of_sent, of_kept = torch.split(enter.weight, [sent.out_features, kept.out_features], dim=1)
+        messages = dense(sending, self.source.first).relu_()
+        weight, bias = of_sent @ sent.weight, of_sent @ sent.bias
+        if edges.shape[1] < edges.shape[2]:  # to sum up first leaves fewer nodes to multiply
+            messages = affine(_along(edges, messages), weight) + bias.view(-1, 1, 1) * edges.sum(dim=2)
+        else:
+            messages = _along(edges, affine(messages, weight, bias))
+        own = dense(receiving, self.target.first).relu_()
+        own = affine(own, of_kept @ kept.weight, of_kept @ kept.bias + enter.bias)
+        return dense((own + messages).relu_(), self.output.last).relu_()
+
+
+class Passes(nn.Module):
+    """Variables → constraints → variables, twice: four convolutions."""
+
+    def __init__(self, constraint: int, variable: int) -> None:
+        super().__init__()
+        self.to_constraints = nn.ModuleList(Convolution(variable, constraint, variables_send=True) for _ in range(2))
+        self.to_variables = nn.ModuleList(Convolution(constraint, variable, variables_send=False) for _ in range(2))
+
+    def forward(self, A: Tensor, constraints: Tensor, variables: Tensor) -> Tensor:
+        """The variables (variable, B, n) afterwards, from A (B, m, n), (constraint, B, m) and (variable, B, n)."""
+        transposed = A.transpose(1, 2)
+        for to_constraints, to_variables in zip(self.to_constraints, self.to_variables, strict=True):
+            constraints = to_constraints(A, variables, constraints)
+            variables = to_variables(transposed, constraints, variables)
+        return variables
+
+
+class Encoder(nn.Module):
+    """Q_Φ: the features of every node, in their units, through one layer each."""
+
+    def __init__(self, embedding: int) -> None:
+        super().__init__()
+        self.constraints = nn.Linear(2, embedding)
+        self.variables = nn.Linear(3, embedding)
+
+    def forward(self, program: LinearProgram) -> Encoded:
+        """The encoded programs, in the dtype of the weights."""
+        A, b, equality, c, lower, upper = program.to(self.variables.weight.dtype)
+        low, high = (bound.clamp(-FARTHEST_BOUND, FARTHEST_BOUND) / BOUND_UNIT for bound in (lower, upper))
+        constraints = dense(torch.stack([b, equality]), self.constraints).relu_()
+        variables = dense(torch.stack([c / COST_UNIT, low, high]), self.variables).relu_()
+        return A, constraints.movedim(0, -1), variables.movedim(0, -1)
+
+
+class ExplicitGNN(nn.Module):
+    """x ↦ ŷ in one pass: encoder, four convolutions, decoder; 29 d² + 29 d parameters.
+
+    Source: Liu, Ding, Osher, Yin (arXiv:2510.03638), Section 3.3 and Table 1.
+
+    Args:
+        embedding: d, the features of a node inside.
+    """
+
+    def __init__(self, embedding: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(embedding)
+        self.passes = Passes(embedding, embedding)
+        self.decoder = Perceptron(embedding, embedding, 1, last_bias=False)
+        _initialise(self)
+
+    def forward(self, program: LinearProgram) -> Tensor:
+        """ŷ (B, n)."""
+        A, constraints, variables = self.encoder(program)
+        h = self.passes(A, constraints.movedim(-1, 0), variables.movedim(-1, 0))
+        y: Tensor = self.decoder(h)
+        return SOLUTION_UNIT * y.squeeze(0)
+
+
+class Operator(nn.Module):
+    """G_Θ(z, q): the state z, one number a variable, joins the features; four convolutions; a number again."""
+
+    def __init__(self, embedding: int) -> None:
+        super().__init__()
+        self.passes = Passes(embedding, embedding + 1)
+        self.to_state = nn.Linear(embedding + 1, 1)
+
+    def forward(self, z: Tensor, q: Encoded) -> Tensor:
+        """The next state (B, n)."""
+        A, constraints, _ = q
+        return dense(self.passes(A, constraints.movedim(-1, 0), _joined(z, q)), self.to_state).squeeze(0)
+
+
+class ImplicitGNN(nn.Module):
+    """x ↦ ŷ = Q_Ψ(z*, q) with z* = G_Θ(z*, q), q = Q_Φ(x), from z_0 = 0; 29 d² + 59 d + 22 parameters.
+
+    The solve is that of `equilibrium`, an `ImplicitModel` of the encoded programs. The decoder sees the encoded
+    variables beside the state, as in the paper.
+
+    Source: Liu, Ding, Osher, Yin (arXiv:2510.03638), Section 3.3 and Table 1.
+
+    Args:
+        embedding: d, the features of a node inside.
+        gradient: how to differentiate through the equilibrium; None: `ImplicitGradient()`.
+    """
+
+    def __init__(self, embedding: int, *, gradient: Gradient | None = None) -> None:
+        super().__init__()
+        self.encoder = Encoder(embedding)
+        self.equilibrium = ImplicitModel(Operator(embedding), gradient=gradient, start=_zero_state, max_iter=200)
+        self.decoder = Perceptron(embedding + 1, embedding, 1, last_bias=False)
+        _initialise(self)
+
+    def forward(self, program: LinearProgram, iterations: int | None = None) -> Tensor:
+        """ŷ (B, n): at the fixed point, or with `iterations` after exactly that many."""
+        q = self.encoder(program)
+        return self.decode(self.equilibrium(q, iterations), q)
+
+    def trajectory(self, program: LinearProgram, iterations: int) -> tuple[Tensor, ...]:
+        """ŷ_1 … ŷ_k, (B, n) each, for k = iterations; differentiable by unrolling."""
+        q = self.encoder(program)
+        return tuple(self.decode(z, q) for z in self.equilibrium.trajectory(q, iterations))
+
+    def decode(self, z: Tensor, q: Encoded) -> Tensor:
+        """Q_Ψ: ŷ (B, n), from the state z (B, n) and the encoded programs."""
+        y: Tensor = self.decoder(_joined(z, q))
+        return SOLUTION_UNIT * y.squeeze(0)
+
+
+def dense(h: Tensor, layer: nn.Linear) -> Tensor:
+    """The layer applied to nodes (d, B, nodes)."""
+    return affine(h, layer.weight, layer.bias)
+
+
+def affine(h: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """W h + b for every node of h (d, B, nodes)."""
+    flat = h.flatten(1)
+    out = weight @ flat if bias is None else torch.addmm(bias.unsqueeze(1), weight, flat)
+    return out.view(len(weight), *h.shape[1:])
+
+
+def _along(edges: Tensor, messages: Tensor) -> Tensor:
+    """Σ_j A_ij h_j (d, B, r), for edges A (B, r, s) and messages h (d, B, s)."""
+    return (edges @ messages.permute(1, 2, 0)).permute(2, 0, 1)
+
+
+def _joined(z: Tensor, q: Encoded) -> Tensor:
+    """The encoded variables and the state, features first: (d + 1, B, n)."""
+    return torch.cat([q[2].movedim(-1, 0), z.unsqueeze(0)])
+
+
+def _zero_state(q: Encoded) -> Tensor:
+    return torch.zeros_like(q[2].select(-1, 0), memory_format=torch.contiguous_format)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Orthogonal weights and zero biases everywhere, as the paper's code has it."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.orthogonal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
