@@ -3,20 +3,42 @@
 The paper's Section 3.3 and Table 1, on data of the same distribution; where the training differs, `Recipe` says so.
 """
 
-from ._instances import FIELDS as FIELDS
+from implicit_lib.cases._files import WeightsError as WeightsError
+from implicit_lib.cases._files import parameter_count as parameter_count
+from implicit_lib.cases._running import CheckpointError as CheckpointError
+from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupted
+
+from ._evaluation import FIELDS as FIELDS
+from ._evaluation import errors as errors
+from ._evaluation import moduli as moduli
+from ._evaluation import perturbation as perturbation
+from ._evaluation import relative_error as relative_error
+from ._evaluation import sensitivity as sensitivity
 from ._instances import Instances as Instances
 from ._instances import Size as Size
 from ._instances import draw as draw
 from ._instances import generate as generate
 from ._instances import held_out_instances as held_out_instances
 from ._instances import training_instances as training_instances
-from ._networks import BOUND_UNIT as BOUND_UNIT
-from ._networks import COST_UNIT as COST_UNIT
+from ._networks import BOOK_UNITS as BOOK_UNITS
 from ._networks import FARTHEST_BOUND as FARTHEST_BOUND
-from ._networks import SOLUTION_UNIT as SOLUTION_UNIT
+from ._networks import PAPER_UNITS as PAPER_UNITS
 from ._networks import ExplicitGNN as ExplicitGNN
 from ._networks import ImplicitGNN as ImplicitGNN
 from ._networks import Operator as Operator
+from ._networks import Units as Units
 from ._optimum import optimum as optimum
 from ._program import LinearProgram as LinearProgram
 from ._program import LinearProgramError as LinearProgramError
+from ._recipe import EMBEDDINGS as EMBEDDINGS
+from ._recipe import MODELS as MODELS
+from ._recipe import Phase as Phase
+from ._recipe import Recipe as Recipe
+from ._recipe import recipe as recipe
+from ._training import Trained as Trained
+from ._training import train as train
+from ._weights import WEIGHTS as WEIGHTS
+from ._weights import load as load
+from ._weights import metrics as metrics
+from ._weights import read_card as read_card
+from ._weights import train_and_write as train_and_write

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,10 +13,6 @@ from implicit_lib.cases._running import Progress
 
 from ._optimum import solve_one
 from ._program import Array, LinearProgram
-
-Field = Literal["A", "b", "c", "lower", "upper"]
-FIELDS: tuple[Field, ...] = ("A", "b", "c", "lower", "upper")
-"""What L_t is measured against, one at a time."""
 
 _CHUNK = 250
 """Programs drawn at once. It decides which random numbers a program gets, so that it belongs to the data."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -10,11 +12,20 @@ from implicit_lib.model import ImplicitModel
 
 from ._program import LinearProgram
 
-COST_UNIT, BOUND_UNIT, SOLUTION_UNIT = 0.01, 10.0, 10.0
-"""What c, the bounds and y are measured in: a deviation from the paper, which feeds them as they are.
 
-In these units all inputs and outputs have size 1, and training reaches half the error.
-"""
+class Units(NamedTuple):
+    """What costs, bounds and solutions are measured in, before the network sees them and after."""
+
+    cost: float
+    bound: float
+    solution: float
+
+
+PAPER_UNITS = Units(1.0, 1.0, 1.0)
+"""The paper feeds its numbers as they are."""
+
+BOOK_UNITS = Units(0.01, 10.0, 10.0)
+"""In these all inputs and outputs have size 1, and training reaches half the error: a deviation from the paper."""
 
 FARTHEST_BOUND = 50.0
 """Bounds beyond it, infinite ones included, enter the network as this: five standard deviations of the paper's bounds.
@@ -97,17 +108,18 @@ class Passes(nn.Module):
 class Encoder(nn.Module):
     """Q_Φ: the features of every node, in their units, through one layer each."""
 
-    def __init__(self, embedding: int) -> None:
+    def __init__(self, embedding: int, units: Units) -> None:
         super().__init__()
+        self.units = units
         self.constraints = nn.Linear(2, embedding)
         self.variables = nn.Linear(3, embedding)
 
     def forward(self, program: LinearProgram) -> Encoded:
         """The encoded programs, in the dtype of the weights."""
         A, b, equality, c, lower, upper = program.to(self.variables.weight.dtype)
-        low, high = (bound.clamp(-FARTHEST_BOUND, FARTHEST_BOUND) / BOUND_UNIT for bound in (lower, upper))
+        low, high = (bound.clamp(-FARTHEST_BOUND, FARTHEST_BOUND) / self.units.bound for bound in (lower, upper))
         constraints = dense(torch.stack([b, equality]), self.constraints).relu_()
-        variables = dense(torch.stack([c / COST_UNIT, low, high]), self.variables).relu_()
+        variables = dense(torch.stack([c / self.units.cost, low, high]), self.variables).relu_()
         return A, constraints.movedim(0, -1), variables.movedim(0, -1)
 
 
@@ -118,11 +130,12 @@ class ExplicitGNN(nn.Module):
 
     Args:
         embedding: d, the features of a node inside.
+        units: of its inputs and outputs.
     """
 
-    def __init__(self, embedding: int) -> None:
+    def __init__(self, embedding: int, *, units: Units = BOOK_UNITS) -> None:
         super().__init__()
-        self.encoder = Encoder(embedding)
+        self.encoder = Encoder(embedding, units)
         self.passes = Passes(embedding, embedding)
         self.decoder = Perceptron(embedding, embedding, 1, last_bias=False)
         _initialise(self)
@@ -132,7 +145,7 @@ class ExplicitGNN(nn.Module):
         A, constraints, variables = self.encoder(program)
         h = self.passes(A, constraints.movedim(-1, 0), variables.movedim(-1, 0))
         y: Tensor = self.decoder(h)
-        return SOLUTION_UNIT * y.squeeze(0)
+        return self.encoder.units.solution * y.squeeze(0)
 
 
 class Operator(nn.Module):
@@ -159,12 +172,13 @@ class ImplicitGNN(nn.Module):
 
     Args:
         embedding: d, the features of a node inside.
+        units: of its inputs and outputs.
         gradient: how to differentiate through the equilibrium; None: `ImplicitGradient()`.
     """
 
-    def __init__(self, embedding: int, *, gradient: Gradient | None = None) -> None:
+    def __init__(self, embedding: int, *, units: Units = BOOK_UNITS, gradient: Gradient | None = None) -> None:
         super().__init__()
-        self.encoder = Encoder(embedding)
+        self.encoder = Encoder(embedding, units)
         self.equilibrium = ImplicitModel(Operator(embedding), gradient=gradient, start=_zero_state, max_iter=200)
         self.decoder = Perceptron(embedding + 1, embedding, 1, last_bias=False)
         _initialise(self)
@@ -182,7 +196,7 @@ class ImplicitGNN(nn.Module):
     def decode(self, z: Tensor, q: Encoded) -> Tensor:
         """Q_Ψ: ŷ (B, n), from the state z (B, n) and the encoded programs."""
         y: Tensor = self.decoder(_joined(z, q))
-        return SOLUTION_UNIT * y.squeeze(0)
+        return self.encoder.units.solution * y.squeeze(0)
 
 
 def dense(h: Tensor, layer: nn.Linear) -> Tensor:

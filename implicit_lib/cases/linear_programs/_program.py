@@ -82,6 +82,24 @@ class LinearProgram(NamedTuple):
         """Those of the B programs that `rows` selects."""
         return LinearProgram(*(each[rows] for each in self))
 
+    def reflect(self, variables: Tensor, constraints: Tensor) -> LinearProgram:
+        """The programs for which y_j is `variables`_j · y_j, with their rows multiplied by `constraints`.
+
+        Args:
+            variables: (B, n), of 1 and −1.
+            constraints: (B, m), of 1 and, for equalities only, −1.
+        """
+        A, b, equality, c, lower, upper = self
+        turned = variables < 0
+        return LinearProgram(
+            A * variables.unsqueeze(1) * constraints.unsqueeze(2),
+            b * constraints,
+            equality,
+            c * variables,
+            torch.where(turned, -upper, lower),
+            torch.where(turned, -lower, upper),
+        )
+
 
 def _numbers(name: str, given: Any, dimensions: int) -> Array:
     """`given` as float64 with so many axes."""

@@ -1,0 +1,241 @@
+"""Training: one loop for all models, which can be stopped and resumed after any epoch without changing the result."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from implicit_lib.cases._running import (
+    Progress,
+    TrainingInterrupted,
+    read_checkpoint,
+    stop_on_interrupt,
+    write_checkpoint,
+)
+
+from ._evaluation import Model, relative_error
+from ._instances import Instances
+from ._networks import Encoded, ImplicitGNN
+from ._program import LinearProgram
+from ._recipe import Phase, Recipe
+
+_RUNAWAY = 1e3
+"""A state with an entry beyond it is not gone on from; solutions, in the units of a state, stay below 5."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, and the seconds that it took over all runs, by the processor's clock and by the wall's."""
+
+    model: Model
+    cpu_seconds: float
+    wall_seconds: float
+
+
+def train(
+    recipe: Recipe,
+    instances: Instances,
+    checkpoint: Path,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Progress = print,
+    every: int = 20,
+) -> Trained:
+    """Train by `recipe`, from the checkpoint if there is one.
+
+    Ctrl-C ends the epoch under way, writes the checkpoint and raises. An interrupted and resumed run ends with the very
+    weights of an uninterrupted one.
+
+    Args:
+        recipe: what to do.
+        instances: what to train on, the same ones when resumed.
+        checkpoint: a file, written every `every` epochs and when interrupted; it is left in place.
+        device: where to compute. Random numbers are drawn on the CPU, so that every device sees the same ones.
+        progress: called with a line that tells the epoch, the loss and the time left.
+        every: epochs between two checkpoints.
+
+    Raises:
+        TrainingInterrupted: Ctrl-C.
+        CheckpointError: the checkpoint is damaged, or of another recipe.
+        FloatingPointError: the loss is no longer finite.
+    """
+    run = _Run(recipe, instances, torch.device(device))
+    if checkpoint.exists():
+        run.restore(checkpoint)
+        progress(f"{recipe.name}: resuming at epoch {run.epoch} of {recipe.epochs}")
+    with stop_on_interrupt() as stopped:
+        while run.epoch < recipe.epochs:
+            loss = run.advance()
+            stop = stopped()
+            if run.epoch % every == 0 or run.epoch == recipe.epochs or stop:
+                run.save(checkpoint)
+                progress(run.tell(loss))
+            if stop:
+                raise TrainingInterrupted(f"stopped at epoch {run.epoch}; run the same command again to go on")
+    return Trained(run.model.eval(), run.cpu_seconds, run.wall_seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where every training instance stands: a row each, changed in place.
+
+    Attributes:
+        state: z (N, n), which the next step goes on from.
+        variables, constraints: the signs (N, n) and (N, m) by which the instance is reflected.
+        direction: (N, n), the estimate of the right singular vector to the largest singular value of ∂G/∂z.
+    """
+
+    state: Tensor
+    variables: Tensor
+    constraints: Tensor
+    direction: Tensor
+
+    @classmethod
+    def at_the_start(cls, programs: LinearProgram) -> _Places:
+        ones = torch.ones_like(programs.c)
+        return cls(torch.zeros_like(ones), ones, torch.ones_like(programs.b), ones.clone())
+
+
+class _Run:
+    """A training run: the state that a checkpoint holds, and one epoch."""
+
+    def __init__(self, recipe: Recipe, instances: Instances, device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.model = recipe.build().to(device)
+        self.random = torch.Generator().manual_seed(recipe.seed)
+        self.programs = instances.programs.to(device, torch.float32)
+        self.solutions = instances.solutions.to(device, torch.float32)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), betas=(0.9, 0.99), fused=True)
+        self.places = _Places.at_the_start(self.programs)
+        self.epoch, self.cpu_seconds, self.wall_seconds = 0, 0.0, 0.0
+
+    def advance(self) -> float:
+        """One epoch; returns the mean of its losses."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        phase, done = self._phase()
+        order = torch.split(torch.randperm(len(self.solutions), generator=self.random), self.recipe.batch)
+        total = 0.0
+        for number, rows in enumerate(order):
+            self._set_learning_rate(phase, (done + number / len(order)) / phase.epochs)
+            loss = self._loss(rows, phase)
+            self.optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self.recipe.clip is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            self.optimiser.step()
+            total += loss.item() / len(order)
+        self.epoch += 1
+        self.cpu_seconds += time.process_time() - cpu
+        self.wall_seconds += time.perf_counter() - wall
+        if not math.isfinite(total):
+            raise FloatingPointError(
+                f"{self.recipe.name}: the loss is {total} in epoch {self.epoch}; try smaller learning rates than "
+                f"{phase.learning_rate}"
+            )
+        return total
+
+    def _phase(self) -> tuple[Phase, int]:
+        """The phase under way, and how many of its epochs are done."""
+        done = self.epoch
+        for phase in self.recipe.phases:
+            if done < phase.epochs:
+                return phase, done
+            done -= phase.epochs
+        raise AssertionError("all phases are over")
+
+    def _set_learning_rate(self, phase: Phase, part: float) -> None:
+        high, low = phase.learning_rate, phase.last_learning_rate
+        for group in self.optimiser.param_groups:
+            group["lr"] = low + (high - low) * (1 + math.cos(math.pi * part)) / 2
+
+    def _loss(self, rows: Tensor, phase: Phase) -> Tensor:
+        """Of the instances `rows`, which restart or go on."""
+        self._restart(rows[torch.rand(len(rows), generator=self.random) < phase.restart])
+        rows = rows.to(self.device)
+        signs = self.places.variables[rows]
+        programs = self.programs.take(rows).reflect(signs, self.places.constraints[rows])
+        solutions = self.solutions[rows] * signs
+        if not isinstance(self.model, ImplicitGNN):
+            return self._misfit(self.model(programs), solutions)
+        q, z = self.model.encoder(programs), self.places.state[rows]
+        losses = []
+        for _ in range(phase.iterations):
+            z = self.model.equilibrium.operator(z, q)
+            losses.append(self._misfit(self.model.decode(z, q), solutions))
+        state = z.detach()
+        sound = state.abs().amax(dim=1, keepdim=True) < _RUNAWAY
+        self.places.state[rows] = torch.where(sound, state, 0)
+        loss = torch.stack(losses).mean() if self.recipe.loss == "error" else losses[-1]
+        if self.recipe.contract > 0:
+            sizes, self.places.direction[rows] = _jacobian_norm(
+                self.model.equilibrium.operator, state, q, self.places.direction[rows]
+            )
+            loss = loss + self.recipe.contract * (sizes - self.recipe.modulus).relu().square().mean()
+        return loss
+
+    def _misfit(self, y: Tensor, solutions: Tensor) -> Tensor:
+        if self.recipe.loss == "square":
+            return nn.functional.mse_loss(y, solutions)
+        return relative_error(y, solutions).mean()
+
+    def _restart(self, rows: Tensor) -> None:
+        """Back to z_0 = 0, under another reflection."""
+        at = rows.to(self.device)
+        self.places.state[at] = 0
+        if self.recipe.reflect:
+            equality = self.programs.equality[at] > 0.5
+            self.places.variables[at] = self._signs(len(rows), self.places.variables.shape[1])
+            signs = self._signs(len(rows), self.places.constraints.shape[1])
+            self.places.constraints[at] = torch.where(equality, signs, 1)
+
+    def _signs(self, *shape: int) -> Tensor:
+        return (2.0 * torch.randint(0, 2, shape, generator=self.random) - 1).to(self.device)
+
+    def tell(self, loss: float) -> str:
+        left = self.wall_seconds / self.epoch * (self.recipe.epochs - self.epoch)
+        return f"{self.recipe.name}: epoch {self.epoch}/{self.recipe.epochs}, loss {loss:.4f}, {left:.0f} s left"
+
+    def save(self, path: Path) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "random": self.random.get_state(),
+            "places": vars(self.places),
+            "progress": (self.epoch, self.cpu_seconds, self.wall_seconds),
+        }
+        write_checkpoint(dataclasses.asdict(self.recipe), state, path)
+
+    def restore(self, path: Path) -> None:
+        state = read_checkpoint(dataclasses.asdict(self.recipe), path)
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.random.set_state(state["random"])
+        self.places = _Places(**{name: tensor.to(self.device) for name, tensor in state["places"].items()})
+        self.epoch, self.cpu_seconds, self.wall_seconds = state["progress"]
+
+
+def _jacobian_norm(
+    operator: Callable[[Tensor, Encoded], Tensor], z: Tensor, q: Encoded, direction: Tensor
+) -> tuple[Tensor, Tensor]:
+    """‖Jᵀu‖ (B,) for u = Jv / ‖Jv‖, v the direction (B, n), J = ∂G/∂z at z; and the next direction, Jᵀu.
+
+    A step of the power method on JᵀJ: over the epochs it tends to ‖J‖, from below. Only ‖Jᵀu‖ is differentiated.
+    """
+    A, constraints, variables = q
+    fixed = A, constraints.detach(), variables.detach()
+    with torch.no_grad():
+        image = torch.func.jvp(lambda z: operator(z, fixed), (z,), (direction,))[1]
+        u = image / image.norm(dim=1, keepdim=True).clamp(min=1e-20)
+    z = z.clone().requires_grad_()
+    (pulled,) = torch.autograd.grad(operator(z, q), z, u, create_graph=True)
+    found = pulled.detach()
+    return pulled.norm(dim=1), found / found.norm(dim=1, keepdim=True).clamp(min=1e-20)
