@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from implicit_lib.cases.linear_programs import LinearProgram, LinearProgramError, optimum
+from implicit_lib.cases.linear_programs import LinearProgram, LinearProgramError, generate, optimum
 
 
 def test_rows_come_in_order_and_bounds_stay_what_they_are() -> None:
@@ -97,3 +97,13 @@ def test_the_batch_is_cut_and_converted_together() -> None:
     two = LinearProgram(*(torch.cat([field, 2 * field]) for field in program))
     assert torch.equal(two.take(slice(1, 2)).c, 2 * program.c)
     assert {field.dtype for field in two.to(torch.float32)} == {torch.float32}
+
+
+def test_a_reflection_reflects_the_optimum() -> None:
+    found = generate(20, seed=6)
+    random = torch.Generator().manual_seed(0)
+    signs = 2.0 * torch.randint(0, 2, found.programs.c.shape, generator=random) - 1
+    rows = torch.where(found.programs.equality > 0, -1.0, 1.0)
+    reflected = found.programs.reflect(signs.double(), rows.double())
+    assert (reflected.lower <= reflected.upper).all()
+    torch.testing.assert_close(optimum(reflected), found.solutions * signs)
