@@ -101,14 +101,14 @@ class LinearProgram(NamedTuple):
         )
 
 
-def _numbers(name: str, given: Any, dimensions: int) -> Array:
-    """`given` as float64 with so many axes."""
+def _numbers(name: str, given: Any, dimensions: int | None = None) -> Array:
+    """`given` as float64, with so many axes."""
     dense = given.toarray() if hasattr(given, "toarray") else given
     try:
         array = np.asarray(dense, dtype=np.float64)
     except (TypeError, ValueError):
         raise LinearProgramError(f"{name}: must be an array of numbers, but is {given!r}") from None
-    if array.ndim != dimensions:
+    if dimensions is not None and array.ndim != dimensions:
         raise LinearProgramError(f"{name}: must have {dimensions} axes, but has the shape {array.shape}")
     return array
 
@@ -126,7 +126,7 @@ def _rows(kind: str, A: Any, b: Any, n: int) -> tuple[Array, Array]:
     if A is None or b is None:
         missing = f"{'A' if A is None else 'b'}_{kind}"
         raise LinearProgramError(f"{missing}: is missing; A_{kind} and b_{kind} go together")
-    matrix, right = _numbers(f"A_{kind}", A, 2), np.atleast_1d(_numbers(f"b_{kind}", b, np.ndim(b) or 0))
+    matrix, right = _numbers(f"A_{kind}", A, 2), np.atleast_1d(_numbers(f"b_{kind}", b))
     if matrix.shape[1] != n:
         raise LinearProgramError(f"A_{kind}: has {matrix.shape[1]} columns; it needs one for each entry of c, {n}")
     if right.shape != (len(matrix),):

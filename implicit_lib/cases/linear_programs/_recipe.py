@@ -53,7 +53,8 @@ class Recipe:
             implicit model the mean over the iterations of a step ("error") or that of the last one ("square").
         reflect: whether an instance is reflected when it restarts, which keeps its distribution: y_j ↦ −y_j for a
             random half of the variables, and the signs of a random half of the equalities.
-        contract: the weight of the penalty on ‖∂G/∂z‖ beyond `modulus`, at the states that are trained on.
+        contract: the weight of the penalty on ‖∂G/∂z‖ beyond `modulus`, at the states that are trained on and between
+            them and z_0.
         modulus: see `contract`.
         clip: the largest norm of a gradient; None: none is too large.
         seed: of the initial weights and of everything random in training. The data have seeds of their own.

@@ -66,6 +66,7 @@ NAN = float("nan")
             {"A_eq": [[1, 1]], "b_eq": [1, 2]},
             r"^b_eq: has the shape \(2,\); it needs one entry for each row of A_eq, 1",
         ),
+        ({"A_eq": [[1, 1]], "b_eq": [1, [2]]}, r"^b_eq: must be an array of numbers"),
         ({"A_eq": [[1, float("inf")]], "b_eq": [1]}, r"^A_eq: is inf at index \(0, 1\)"),
         ({"A_ub": [[1, 1]], "b_ub": [NAN]}, r"^b_ub: is nan"),
         ({"bounds": [(0, 1)]}, r"^bounds: must be one pair .* for each of the 2 variables.* but is \[\(0, 1\)\]"),
