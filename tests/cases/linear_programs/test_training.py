@@ -63,6 +63,16 @@ def test_it_learns(model: str, tmp_path: Path) -> None:
     assert errors(trained.model, instances(), 4)[-1] < 0.8 * before
 
 
+def test_the_papers_recipe_runs(tmp_path: Path) -> None:
+    paper = recipe("paper", "implicit", 4)
+    once = dataclasses.replace(paper, phases=tuple(dataclasses.replace(phase, epochs=1) for phase in paper.phases))
+    torch.manual_seed(paper.seed)
+    before = paper.build().state_dict()
+    after = train(once, instances(), tmp_path / "run", progress=silent).model.state_dict()
+    assert all(value.isfinite().all() for value in after.values())
+    assert not torch.equal(before["encoder.variables.weight"], after["encoder.variables.weight"])
+
+
 def test_progress_tells_the_time_left(tmp_path: Path) -> None:
     lines: list[str] = []
     train(short("explicit"), instances(), tmp_path / "run", progress=lines.append, every=4)
