@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +21,23 @@ _CHUNK = 250
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """Of the random programs: constraints m, variables n, and nonzeros of A. The defaults are the paper's."""
+    """Of the random programs: constraints m, variables n, and nonzeros of A. The defaults are the paper's.
+
+    Raises:
+        ValueError: there are more nonzeros than places in A, or a number is too small.
+    """
 
     constraints: int = 10
     variables: int = 50
     nonzeros: int = 100
+
+    def __post_init__(self) -> None:
+        places = self.constraints * self.variables
+        if self.constraints < 0 or self.variables < 1 or not 0 <= self.nonzeros <= places:
+            raise ValueError(f"a matrix needs at least one variable and at most {places} nonzeros; got {self}")
+
+
+PAPER_SIZE = Size()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +48,7 @@ class Instances:
     solutions: Tensor
 
 
-def draw(count: int, rng: np.random.Generator, size: Size = Size()) -> LinearProgram:
+def draw(count: int, rng: np.random.Generator, size: Size = PAPER_SIZE) -> LinearProgram:
     """`count` random programs, feasible or not.
 
     Every constraint is an equality with probability 0.3. As many places of A as there are nonzeros, drawn without
@@ -54,7 +67,7 @@ def draw(count: int, rng: np.random.Generator, size: Size = Size()) -> LinearPro
     return LinearProgram(*(torch.from_numpy(np.ascontiguousarray(field)) for field in fields))
 
 
-def generate(count: int, *, seed: int, size: Size = Size(), progress: Progress | None = None) -> Instances:
+def generate(count: int, *, seed: int, size: Size = PAPER_SIZE, progress: Progress | None = None) -> Instances:
     """The first `count` feasible ones of the random programs of this seed, solved; some 2.5 ms each on one core.
 
     Args:
@@ -63,23 +76,35 @@ def generate(count: int, *, seed: int, size: Size = Size(), progress: Progress |
             with those of a smaller one.
         size: of each program.
         progress: called every second or so with a line that tells how many there are, and the time left.
+
+    Raises:
+        ValueError: count is below 1.
     """
-    rng, start = np.random.default_rng(seed), time.perf_counter()
+    if count < 1:
+        raise ValueError(f"count must be at least 1, but is {count}")
     rows: list[tuple[Array, ...]] = []
     solutions: list[Array] = []
-    told = start
-    while len(rows) < count:
-        for parts in zip(*(field.numpy() for field in draw(_CHUNK, rng, size)), strict=True):
-            found = solve_one(*parts)
-            if not isinstance(found, str) and len(rows) < count:
-                rows.append(parts)
-                solutions.append(found)
-        if progress is not None and (time.perf_counter() - told > 1 or len(rows) == count):
-            told = time.perf_counter()
-            left = (told - start) / len(rows) * (count - len(rows))
+    told = start = time.perf_counter()
+    for parts in _programs(np.random.default_rng(seed), size):
+        found = solve_one(*parts)
+        if isinstance(found, str):
+            continue
+        rows.append(parts)
+        solutions.append(found)
+        done, now = len(rows) == count, time.perf_counter()
+        if progress is not None and (now - told > 1 or done):
+            told, left = now, (now - start) / len(rows) * (count - len(rows))
             progress(f"linear programs: {len(rows)} of {count} feasible ones, {left:.0f} s left")
-    fields = (np.array([row[i] for row in rows]).reshape(count, *rows[0][i].shape) for i in range(6))
-    return Instances(LinearProgram(*map(torch.from_numpy, fields)), torch.from_numpy(np.array(solutions)))
+        if done:
+            break
+    fields = (torch.from_numpy(np.stack(field)) for field in zip(*rows, strict=True))
+    return Instances(LinearProgram(*fields), torch.from_numpy(np.stack(solutions)))
+
+
+def _programs(rng: np.random.Generator, size: Size) -> Iterator[tuple[Array, ...]]:
+    """Random programs without end, each as its fields."""
+    while True:
+        yield from zip(*(field.numpy() for field in draw(_CHUNK, rng, size)), strict=True)
 
 
 TRAINING, TEST = 2_500, 1_000

@@ -47,6 +47,13 @@ def test_another_size_and_progress() -> None:
     assert lines[-1] == "linear programs: 3 of 3 feasible ones, 0 s left"
 
 
+def test_bad_requests_are_refused() -> None:
+    with pytest.raises(ValueError, match="count must be at least 1, but is 0"):
+        generate(0, seed=0)
+    with pytest.raises(ValueError, match="at most 4 nonzeros"):
+        Size(constraints=2, variables=2, nonzeros=5)
+
+
 def test_a_second_solver_agrees(instances: Instances) -> None:
     """An interior-point method, which comes to the optimum from inside and not along vertices."""
     for (A, b, equality, c, lower, upper), y in zip(parts(instances.programs), instances.solutions, strict=True):
