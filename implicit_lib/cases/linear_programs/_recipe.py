@@ -68,7 +68,7 @@ class Recipe:
     loss: Literal["error", "square"]
     reflect: bool
     contract: float = 0.0
-    modulus: float = 0.9
+    modulus: float = 0.75
     clip: float | None = 1.0
     seed: int = 0
 
@@ -122,7 +122,7 @@ def _small(model: ModelName, embedding: int, seed: int) -> Recipe:
         batch=250,
         loss="error",
         reflect=True,
-        contract=1.0 if model == "contraction" else 0.0,
+        contract=100.0 if model == "contraction" else 0.0,
         seed=seed,
     )
 
@@ -140,7 +140,7 @@ def _paper(model: ModelName, embedding: int, seed: int) -> Recipe:
         batch=TRAINING,
         loss="square",
         reflect=False,
-        contract=1.0 if model == "contraction" else 0.0,
+        contract=100.0 if model == "contraction" else 0.0,
         clip=None,
         seed=seed,
     )
