@@ -15,6 +15,10 @@ _ZERO = 1e-9
 """Dual variables below it, relative to the largest cost, are zero: HiGHS ends at a vertex, where they are exact."""
 
 
+_SLACK = 1e-9
+"""How far constraints may be violated on the way to the solution of least norm, relative to their right-hand sides."""
+
+
 def optimum(programs: LinearProgram) -> Tensor:
     """The optimal solutions (B, n), float64; of several optimal ones the one of least norm, as the paper has it.
 
@@ -97,7 +101,8 @@ def _nearest_to_zero(E: Array, e: Array, G: Array, g: Array) -> Array:
 
     Z = null_space(E) if len(E) else np.eye(E.shape[1])
     origin: Array = np.zeros(E.shape[1]) if not len(E) else np.linalg.lstsq(E, e, rcond=None)[0].astype(np.float64)
-    H, h = -G @ Z, G @ origin - g  # H z ≥ h
+    # H z ≥ h, less what rounding may ask too much: where a face is thin, it would be empty
+    H, h = -G @ Z, G @ origin - g - _SLACK * (1 + np.abs(g))
     if (h <= 0).all():
         return origin
     target = np.zeros(Z.shape[1] + 1)
