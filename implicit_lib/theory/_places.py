@@ -19,12 +19,14 @@ from implicit_lib.theory._enclosure import enclose
 from implicit_lib.theory._exact import substituted, vanishes
 from implicit_lib.theory._formula import Formula
 from implicit_lib.theory._interval import Interval, Real
-from implicit_lib.theory._series import FINITE, LINEAR, Series, Undecided, series
-from implicit_lib.theory._tree import Apply, Node, Number, Piecewise
+from implicit_lib.theory._series import FINITE, LINEAR, Series, Undecided, rational, series
+from implicit_lib.theory._tree import Apply, Constant, Node, Number, Piecewise
 
 Direction = tuple[int, ...]
 
 PRECISION = 512  # bits
+# By how many widths of a cell a zero is looked for around it.
+WIDER = 16
 # How often the interval of a zero is halved.
 HALVINGS = 400
 # Around a point that is a ball anyway, this is small; an expression that has no obstacle within is continuous.
@@ -197,12 +199,6 @@ def at_zero(formula: Formula, guard: Node, box: Box, region: Region) -> Place | 
     return Place(formula.variables, coordinates, lambda tree: tree == guard, along)
 
 
-def rational(number: Real) -> Real:
-    """A number without error, as a fraction."""
-    mantissa, exponent = map(int, number.man_exp())
-    return fmpq(mantissa << exponent, 1) if exponent >= 0 else fmpq(mantissa, 1 << -exponent)
-
-
 def places_in(formula: Formula, box: Box, region: Region) -> Iterator[Place]:
     """Points of a region in a small box with an obstacle in it: those that come to mind first.
 
@@ -214,9 +210,29 @@ def places_in(formula: Formula, box: Box, region: Region) -> Iterator[Place]:
             yield at_rational(names, exact, region)
     for segment in [box] if len(box) == 1 else edges(box):
         for guard in dict.fromkeys(guards(formula, segment)):
-            place = at_zero(formula, guard, segment, region)
+            place = at_zero(formula, guard, tuple(map(_widened, segment)), region)
             if place is not None:
                 yield place
+    if len(box) == 1 and is_bounded(box[0]):
+        yield from _multiple_of_pi(names[0], box[0], region)
+
+
+def _widened(side: Interval) -> Interval:
+    """An obstacle is often seen in the cells beside it, too, where enclosures are a bit too wide."""
+    if side.is_point() or not is_bounded(side):
+        return side
+    margin = WIDER * (side.high - side.low)
+    return Interval((side.low - margin).mid(), (side.high + margin).mid())
+
+
+def _multiple_of_pi(name: str, side: Interval, region: Region) -> Iterator[Place]:
+    """Where sine and cosine have zeros and turns: a turn at 0 does not change the sign."""
+    with iv.working_precision(PRECISION):
+        turns = ((each / arb.pi()).mid() for each in _widened(side)[:2])
+        multiple = Apply("mul", (Number(_simplest(*map(_fraction, turns))), Constant("pi")))
+        place = at_typed(name, multiple, LINE)
+        if region.contains(place.coordinates):
+            yield place
 
 
 def simplest_point(box: Box) -> tuple[Fraction, ...]:

@@ -23,11 +23,10 @@ from implicit_lib.theory._enclosure import enclose
 from implicit_lib.theory._exact import substituted
 from implicit_lib.theory._formula import Formula, parse
 from implicit_lib.theory._interval import Interval
-from implicit_lib.theory._places import rational
 from implicit_lib.theory._positive import positive_on
 from implicit_lib.theory._radius import rounded_down
 from implicit_lib.theory._ranges import Supremum, domain_boxes, upper_bound
-from implicit_lib.theory._series import LINEAR, Huge, Undecided, constant, monomial, times
+from implicit_lib.theory._series import LINEAR, Huge, Undecided, constant, monomial, rational, times
 from implicit_lib.theory._step_size import lipschitz_on
 from implicit_lib.theory._told import series_text
 from implicit_lib.theory._tree import Apply, Node, Number, Variable

@@ -162,7 +162,15 @@ def _manageable(number: Real) -> Real:
         return number if number.height_bits() <= LONGEST else arb(number)
     if not number.is_finite():
         raise Undecided
-    return number
+    if not number.is_exact() or number.bits() > LONGEST or not abs(abs(number).log()) < LONGEST:
+        return number
+    return rational(number)
+
+
+def rational(number: Real) -> Real:
+    """A ball without error, as a fraction."""
+    mantissa, exponent = map(int, number.man_exp())
+    return fmpq(mantissa << exponent, 1) if exponent >= 0 else fmpq(mantissa, 1 << -exponent)
 
 
 def constant(number: Real) -> Series:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from flint import arb, fmpq
 
 from implicit_lib.theory._interval import Real
-from implicit_lib.theory._series import FINITE, Growth, Huge, Rank
+from implicit_lib.theory._series import FINITE, FLAT, Growth, Huge, Rank
 
 SHOWN = 2  # terms
 SHORT = 10  # bits of a fraction that is shown as one
@@ -49,5 +49,6 @@ def series_text(growth: Growth) -> str:
         parts.append("sin(v)" if size == "1" else f"{size} sin(v)")
         phase = f", |v| like {monomial_text(growth.wave.phase)}"
     left = growth.terms[SHOWN][0] if len(growth.terms) > SHOWN else growth.rest
-    parts += [] if left is None else [f"O({monomial_text(left)})"]
+    if left is not None:
+        parts.append(f"O({monomial_text(left)})" if left[0] < FLAT[0] / 2 else "what is smaller than every power of h")
     return (" + ".join(parts).replace("+ −", "− ") or "0") + phase
