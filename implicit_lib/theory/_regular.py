@@ -201,8 +201,8 @@ def _grows_with_state(slope: Formula, domain: Domain, y_range: tuple[float, floa
                 continue
             if isinstance(size, Huge) or size.exceeds(INVERSE):
                 at = (sign * 2.0**16, float(x))
-                way = f"at x = {at[1]:.6g} ∂G/∂x is {series_text(size)} for y = {'−' if sign < 0 else ''}1/h"
-                return Verdict("refuted", f"|∂G/∂x| grows faster than 1 + |y|: {way} and small h", at)
+                way = f"at x = {at[1]:.6g}, y = {'−' if sign < 0 else ''}1/h, with h → 0"
+                return Verdict("refuted", f"|∂G/∂x| grows faster than 1 + |y|: {way}, ∂G/∂x is {series_text(size)}", at)
     return None
 
 

@@ -34,9 +34,11 @@ def term_text(rank: Rank, number: Real, h: str = "h") -> str:
 
 
 def _number(number: Real) -> str:
-    if isinstance(number, fmpq) and number.height_bits() <= SHORT:
+    """As a decimal number; as a fraction, if that is short and the decimals do not end soon."""
+    decimal = f"{float(arb(number).mid()):.4g}"
+    if isinstance(number, fmpq) and number.height_bits() <= SHORT and Fraction(decimal) != Fraction(str(number)):
         return str(number)
-    return f"{float(arb(number).mid()):.4g}"
+    return decimal
 
 
 def series_text(growth: Growth) -> str:
