@@ -60,12 +60,7 @@ class End:
 
     @staticmethod
     def of(node: Node | None, infinite: Real) -> End:
-        return End(node, infinite) if node is None else End(node, ball_of(node))
-
-
-def ball_of(node: Node, precision: int = PRECISION) -> Real:
-    with iv.working_precision(precision):
-        return enclose(Formula("", (), node), (), precision=precision).value
+        return End(node, infinite) if node is None else End(node, enclose(Formula("", (), node), ()).value)
 
 
 def survey(formula: Formula, domain: Domain, name: str = "F") -> Survey:
