@@ -106,9 +106,7 @@ class Place:
         }
 
     def distance(self) -> str:
-        """The distance from the point in words: in the plane h, on the way p + h d."""
-        if len(self.variables) > 1:
-            return "h"
+        """The distance from the point in words, in one variable."""
         (name,), (value,) = self.variables, self.at
         return f"|{name}|" if value == 0 else f"|{name} {'−' if value > 0 else '+'} {abs(value):.6g}|"
 

@@ -110,14 +110,15 @@ def _jump(sides: Sides, value: Real | None) -> str:
 
 
 def _steep(sides: Sides, place: Place, name: str) -> str:
-    h = place.distance()
-    for growth in sides.values():
+    for direction, growth in sides.items():
         if isinstance(growth, Huge) or growth.limit is None:
             continue
         _, _, rest = split(growth)
+        line = len(direction) == 1
+        h, there = (place.distance(), f"there {name}") if line else ("h", f"{name}({place.way(direction)})")
         if rest.leading and rest.exceeds(LINEAR):
             rank, number = rest.leading
-            return f"has an infinite slope at {{place}}: there {name} changes like {term_text(rank, abs(number), h)}"
+            return f"has an infinite slope at {{place}}: {there} changes like {term_text(rank, abs(number), h)}"
         if rest.wave and rest.oscillates_steeply():
             size, apart = monomial_text(rest.wave.rank, h), plus(LINEAR, times(rest.wave.phase, Fraction(-1)))
             swings = f"swings of about {size} are about {monomial_text(apart, h)} apart"

@@ -1,5 +1,6 @@
 """What is reached, what is refused, and that nothing is reached that is not locally Lipschitz."""
 
+import re
 import time
 
 import numpy as np
@@ -81,10 +82,14 @@ def test_refused_with_the_true_reason_and_the_point(text: str, domain: str, reas
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("x*y/(x**2 + y**2)", "has no value"), ("piecewise(x < y, 0, 1)", "jumps"), ("sqrt(abs(x*y))", "infinite slope")],
+    [
+        ("x*y/(x**2 + y**2)", "has no value"),
+        ("piecewise(x < y, 0, 1)", "jumps"),
+        ("sqrt(abs(x*y))", "infinite slope at x = 1, y = 0: F(1, h) changes like h"),
+    ],
 )
 def test_refused_in_the_plane(text: str, reason: str) -> None:
-    with pytest.raises(NotReached, match=reason) as refusal:
+    with pytest.raises(NotReached, match=re.escape(reason)) as refusal:
         RegularOperator.reaching(text, "[-1, 1] x [-1, 1]")
     x, y = refusal.value.verdict.at or (1, 2)
     assert refusal.value.verdict.kind == "refuted" and x * y * (x - y) == 0
