@@ -76,7 +76,7 @@ class RegularOperator:
             F = parse(F, VARIABLES[: domain.dimension])
         if not isinstance(F, Formula):
             table, verdict = sampled_radius(F, domain)
-            if verdict.kind == "refuted":
+            if verdict.kind != "not refuted":
                 raise NotReached(verdict)
             return RegularOperator(F, domain, table, verdict)
         if len(F.variables) != domain.dimension or domain.dimension > 2:

@@ -1,4 +1,4 @@
-"""The Lipschitz radius of a torch function, estimated from samples: it can be refuted so, and never proved."""
+"""The Lipschitz radius of a torch function, estimated from samples: nothing is proved so, but for a missing value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from implicit_lib.theory._domain import Domain
 from implicit_lib.theory._radius import LipschitzRadius
-from implicit_lib.theory._verdict import Verdict
+from implicit_lib.theory._verdict import Kind, Verdict
 
 SAMPLES = 4096
 # Of an unbounded axis, samples are taken within this distance of its finite end, or of 0.
@@ -20,10 +20,11 @@ HALVINGS = 36
 
 
 def sampled_radius(F: Callable[[Tensor], Tensor], domain: Domain) -> tuple[LipschitzRadius, Verdict]:
-    """The radius r̂ for the slopes ‖∂F/∂x‖ at some thousand points, and a verdict "not refuted" or "refuted".
+    """The radius r̂ for the slopes ‖∂F/∂x‖ at some thousand points, and a verdict on F.
 
-    The points are random, half of them close to the ends of the domain. Refuted is a function with a value that is not
-    finite, or a difference that stays when the segment between two samples is halved again and again.
+    The points are random, half of them close to the ends of the domain. The verdict is "refuted" at a value that is not
+    finite; "undecided" at a difference that stays when the segment between two samples is halved again and again, since
+    a steep function does the same; and "not refuted" otherwise.
 
     Args:
         F: maps points (B, d) in double precision to values (B, n), sample by sample, differentiably.
@@ -41,7 +42,7 @@ def sampled_radius(F: Callable[[Tensor], Tensor], domain: Domain) -> tuple[Lipsc
     bad = ~values.isfinite().all(dim=1)
     if bad.any():
         at = points[bad][0]
-        return _table(points[:0], points[:0, 0]), _refuted("F is not finite", at)
+        return _table(points[:0], points[:0, 0]), _verdict("refuted", "F is not finite", at)
     jump = _jump(F, domain, points, values)
     if jump is not None:
         return _table(points[:0], points[:0, 0]), jump
@@ -94,16 +95,17 @@ def _jump(F: Callable[[Tensor], Tensor], domain: Domain, points: Tensor, values:
         if not domain.contains(middle.numpy())[0] or (b - a).norm() <= 1e-15 * middle.norm():
             return None
         if not value.isfinite().all():
-            return _refuted("F is not finite", middle[0])
+            return _verdict("refuted", "F is not finite", middle[0])
         if (value - f).norm() > (g - value).norm():
             b, g = middle, value
         else:
             a, f = middle, value
     if (g - f).norm() < first / 2 or length == 0:
         return None
-    return _refuted(f"F changes by {float((g - f).norm()):.3g} within {float((b - a).norm()):.1e}", middle[0])
+    reason = f"F changes by {float((g - f).norm()):.3g} within {float((b - a).norm()):.1e}, which looks like a jump,"
+    return _verdict("undecided", reason, middle[0])
 
 
-def _refuted(reason: str, at: Tensor) -> Verdict:
+def _verdict(kind: Kind, reason: str, at: Tensor) -> Verdict:
     where = tuple(at.tolist())
-    return Verdict("refuted", f"{reason} at {', '.join(f'{coordinate:.12g}' for coordinate in where)}", where)
+    return Verdict(kind, f"{reason} at {', '.join(f'{coordinate:.12g}' for coordinate in where)}", where)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
 
 from implicit_lib.theory import _interval as iv
 from implicit_lib.theory._algebraic import simplified
 from implicit_lib.theory._cells import middle_of
-from implicit_lib.theory._domain import Axis, Domain
+from implicit_lib.theory._domain import Domain
 from implicit_lib.theory._enclosure import PRECISION
-from implicit_lib.theory._evidence import Place, Region, refutation
 from implicit_lib.theory._formula import Formula, parse
+from implicit_lib.theory._places import LINE, at_typed
 from implicit_lib.theory._positive import positive_on
 from implicit_lib.theory._radius import rounded_down
 from implicit_lib.theory._ranges import domain_boxes
-from implicit_lib.theory._survey import FINEST, End, ball_of, region_between, survey
-from implicit_lib.theory._tree import Apply, Node, Number
+from implicit_lib.theory._refutation import refutation
+from implicit_lib.theory._survey import survey
+from implicit_lib.theory._tree import Apply, Number
 from implicit_lib.theory._verdict import Verdict
 
 
@@ -75,11 +75,13 @@ def _is_a_step(epsilon: Formula, domain: Domain) -> Verdict | None:
 def lipschitz_on(formula: Formula, domain: Domain, name: str) -> Verdict:
     """Whether a formula in one variable is Lipschitz, with one constant, on all of a domain with its holes."""
     parts = domain.components
-    low, high = End.of(parts[0].low, -iv.INFINITY), End.of(parts[-1].high, iv.INFINITY)
-    region = region_between(low, high)
     for node in dict.fromkeys(end for part in parts for end in (part.low, part.high) if end is not None):
-        directions = tuple(sign for sign, end in ((1, parts[-1].high), (-1, parts[0].low)) if node != end)
-        found = refutation(formula, _place(node, directions), _without_holes(region, parts), name)
+        # two intervals may end at one point that is left out: differences across it count
+        begins, ends = (
+            any(end == node for end in each) for each in zip(*((p.low, p.high) for p in parts), strict=True)
+        )
+        directions = tuple(way for way, goes_on in zip(LINE, (begins, ends), strict=True) if goes_on)
+        found = refutation(formula, at_typed(formula.variables[0], node, directions, belongs=False), name)
         if found is not None:
             return Verdict("refuted", f"{found.statement}; no Lipschitz constant holds there", found.at, found.lines)
     survey_of = [survey(formula, domain, name)]
@@ -96,14 +98,3 @@ def lipschitz_on(formula: Formula, domain: Domain, name: str) -> Verdict:
         return Verdict("undecided", reason, at, tuple(best.lines))
     bound = abs(rounded_down(-constant))
     return Verdict("certified", f"{name} is Lipschitz with constant {bound:.6g}", None, tuple(best.lines))
-
-
-def _place(node: Node, directions: tuple[int, ...]) -> Place:
-    """An end of the domain or of a hole, which need not belong to the domain: its own value does not count."""
-    return Place(lambda precision: (ball_of(node, precision),), exact=False, directions=directions)
-
-
-def _without_holes(region: Region, parts: tuple[Axis, ...]) -> Region:
-    balls = [(ball_of(a.high, FINEST), ball_of(b.low, FINEST)) for a, b in pairwise(parts) if a.high and b.low]
-    with iv.working_precision(FINEST):
-        return Region(region.box, tuple((iv.interval(low, high),) for low, high in balls))

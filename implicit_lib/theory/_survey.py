@@ -12,16 +12,15 @@ from implicit_lib.theory import _interval as iv
 from implicit_lib.theory._cells import Box, Cell, Cells, is_bounded, subdivide
 from implicit_lib.theory._domain import Axis, Domain
 from implicit_lib.theory._enclosure import PRECISION, Enclosure, enclose
-from implicit_lib.theory._evidence import Place, Region, exact_place, followed_place, refutation
+from implicit_lib.theory._evidence import slopes_towards
 from implicit_lib.theory._exact import is_joined, is_regular_beside, resolved, switches, vanishes_only_at
 from implicit_lib.theory._formula import Formula
 from implicit_lib.theory._interval import Interval, Real
+from implicit_lib.theory._places import LINE, Place, Region, at_typed, places_in
+from implicit_lib.theory._refutation import refutation
 from implicit_lib.theory._tree import Node
 from implicit_lib.theory._verdict import Verdict
 from implicit_lib.theory._written import written
-
-# Bits for the ends of the domain where samples are told from points outside: more than any sample has.
-FINEST = 2400
 
 
 @dataclass
@@ -61,12 +60,7 @@ class End:
 
     @staticmethod
     def of(node: Node | None, infinite: Real) -> End:
-        return End(node, infinite) if node is None else End(node, ball_of(node))
-
-
-def ball_of(node: Node, precision: int = PRECISION) -> Real:
-    with iv.working_precision(precision):
-        return enclose(Formula("", (), node), (), precision=precision).value
+        return End(node, infinite) if node is None else End(node, enclose(Formula("", (), node), ()).value)
 
 
 def survey(formula: Formula, domain: Domain, name: str = "F") -> Survey:
@@ -98,10 +92,10 @@ def _survey_interval(formula: Formula, part: Axis, found: Survey) -> None:
         high_open = not last or part.high_open or at_ends[1]
         side = iv.interval(a.ball, b.ball, low_open, high_open)
         places = (
-            _end_place(a, low, high) if not (first and part.low_open) else None,
-            _end_place(b, low, high) if not (last and part.high_open) else None,
+            _end_place(formula, a, low, high) if not (first and part.low_open) else None,
+            _end_place(formula, b, low, high) if not (last and part.high_open) else None,
         )
-        _survey_span(formula, side, (a, b), places, region_between(low, high), found)
+        _survey_span(formula, side, (a, b), places, _between(low, high), found)
         if found.failure:
             return
     typed = ((low, part.low_open, at_ends[0]), (high, part.high_open, at_ends[1]))
@@ -111,19 +105,16 @@ def _survey_interval(formula: Formula, part: Axis, found: Survey) -> None:
             return
 
 
-def region_between(low: End, high: End) -> Region:
-    """The points between two ends, known more closely than any sample; the ends' places know the direction."""
-    balls = [end.ball if end.node is None else ball_of(end.node, FINEST) for end in (low, high)]
-    with iv.working_precision(FINEST):
-        return Region((iv.interval(*balls),))
+def _between(low: End, high: End) -> Region:
+    """The points that certainly lie between two ends."""
+    return Region((Interval(low.ball.upper(), high.ball.lower(), True, True),))
 
 
-def _end_place(end: End, low: End, high: End) -> Place:
+def _end_place(formula: Formula, end: End, low: End, high: End) -> Place:
     """The place of an end, or of a point between two ends, from which the domain goes on to one side or both."""
-    node = end.node
-    assert node is not None  # infinity does not belong to a domain
-    directions = tuple(sign for sign, last in ((1, high), (-1, low)) if end is not last)
-    return Place(lambda precision: (ball_of(node, precision),), exact=True, directions=directions)
+    assert end.node is not None  # infinity does not belong to a domain
+    directions = tuple(direction for direction, last in zip(LINE, (high, low), strict=True) if end is not last)
+    return at_typed(formula.variables[0], end.node, directions)
 
 
 def _switches_within(formula: Formula, low: End, high: End) -> list[End]:
@@ -162,8 +153,7 @@ def _survey_span(
         return
     cell, enclosure = cells.obstructed[0]
     at = _end_of(cell, side)
-    place = _place(formula, cell, region, cells.exhausted) if at is None else places[at]
-    found.failure = _failure(formula, cell, enclosure, place, region, cells.exhausted, found.name)
+    found.failure = _failure(formula, cell, enclosure, None if at is None else places[at], region, cells, found.name)
 
 
 def _end_of(cell: Cell, side: Interval) -> int | None:
@@ -177,28 +167,27 @@ def _is_beside(formula: Formula, enclosure: Enclosure, cell: Cell, end: Node | N
     )
 
 
-def _place(formula: Formula, cell: Cell, region: Region, exhausted: bool) -> Place | None:
-    place = None if exhausted else exact_place(cell) or followed_place(formula, cell)
-    return place if place and region.contains(place.coordinates(FINEST)) else None
-
-
 def _failure(
-    formula: Formula, cell: Cell, enclosure: Enclosure, place: Place | None, region: Region, exhausted: bool, name: str
+    formula: Formula, cell: Cell, enclosure: Enclosure, end: Place | None, region: Region, cells: Cells, name: str
 ) -> Verdict:
-    refuted = refutation(formula, place, region, name) if place else None
-    if refuted is not None:
-        return refuted
-    at = place.at if place else tuple(float(_finite_middle(side)) for side in cell.box)
-    where = ", ".join(f"{name} = {value:.12g}" for name, value in zip(formula.variables, at, strict=True))
-    if exhausted:
-        return Verdict(
-            "undecided", f"no proof within the {len(cell.box)}-dimensional budget of cells; near {where}", at
-        )
-    return Verdict(
-        "undecided",
-        f"near {where} no bound of the slope was found, and no proof that there is none: {_parts(enclosure)}",
-        at,
-    )
+    """The verdict on a cell that is obstructed: at the end of the domain that it touches, or at a point inside."""
+    at = tuple(float(_finite_middle(side)) for side in cell.box)
+    if cells.exhausted:
+        reason = f"no proof within the {len(cell.box)}-dimensional budget of cells"
+        return Verdict("undecided", f"{reason}; near {_where(formula, at)}", at)
+    places = [*([] if end is None else [end]), *places_in(formula, cell.box, region)]
+    for place in places:
+        refuted = refutation(formula, place, name)
+        if refuted is not None:
+            return refuted
+    at = places[0].at if places else at
+    reason = f"no bound of the slope was found, and no proof that there is none: {_parts(enclosure)}"
+    lines = slopes_towards(formula, tuple(map(arb, at)), region)
+    return Verdict("undecided", f"near {_where(formula, at)} {reason}", at, lines)
+
+
+def _where(formula: Formula, at: tuple[float, ...]) -> str:
+    return ", ".join(f"{name} = {value:.12g}" for name, value in zip(formula.variables, at, strict=True))
 
 
 def _finite_middle(side: Interval) -> Real:
@@ -249,11 +238,12 @@ def _join(formula: Formula, joint: End, ends: tuple[End, End], found: Survey) ->
     if is_joined(formula, joint.node, _sides(joint, *ends), belongs=True):
         found.lines.append(f"at {_at(formula, joint)}: the cases agree, exactly")
         return
-    place = _end_place(joint, *ends)
-    found.failure = refutation(formula, place, region_between(*ends), found.name)
+    place = _end_place(formula, joint, *ends)
+    found.failure = refutation(formula, place, found.name)
     if found.failure is None:
         reason = f"no proof was found that the cases join at {_at(formula, joint)} with a bounded slope"
-        found.failure = Verdict("undecided", f"{reason}, and none to the contrary", place.at)
+        lines = slopes_towards(formula, tuple(map(arb, place.at)), _between(*ends))
+        found.failure = Verdict("undecided", f"{reason}, and none to the contrary", place.at, lines)
 
 
 def _sides(place: End, low: End, high: End) -> list[Interval]:
@@ -319,9 +309,7 @@ def _survey_plane(formula: Formula, domain: Domain, found: Survey) -> None:
         found.lines += [f"beside a hole: {_parts(each)}: singular in the hole only" for _, each in cells.excused]
         if not cells.complete or cells.obstructed:
             cell, enclosure = cells.obstructed[0]
-            kept = Region(inner, tuple(holes))
-            place = _place(formula, cell, kept, cells.exhausted)
-            found.failure = _failure(formula, cell, enclosure, place, kept, cells.exhausted, found.name)
+            found.failure = _failure(formula, cell, enclosure, None, Region(inner, tuple(holes)), cells, found.name)
             return
 
 

@@ -12,7 +12,7 @@ class Verdict:
 
     Attributes:
         kind: "proved" by theorem or exact algebra, "certified" by enclosures in ball arithmetic, "not refuted" by the
-            samples taken, "refuted" by a counterexample, or "undecided".
+            samples taken, "refuted" by a counterexample or a proof, or "undecided".
         statement: what holds, or what fails and why.
         at: the point of the counterexample, or of the difficulty; None if there is none.
         lines: the certificate, or the evidence, line by line.

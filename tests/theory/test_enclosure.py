@@ -1,9 +1,7 @@
 """Certified enclosures against values computed in 256 bits by mpmath, which shares no code with Arb."""
 
 import random
-from collections.abc import Mapping
 from fractions import Fraction
-from operator import eq, ge, gt, le, lt
 from typing import Any
 
 import mpmath
@@ -16,6 +14,7 @@ from implicit_lib.theory import _interval as iv
 from implicit_lib.theory._enclosure import enclose
 from implicit_lib.theory._formula import Formula, parse
 from implicit_lib.theory._tree import Apply, Compare, Constant, Node, Number, Piecewise, Variable, evaluate
+from tests.theory.multiprecision import Multiprecision, TooLarge, Undefined
 
 MP = mpmath.mp.clone()
 MP.prec = 256
@@ -23,60 +22,6 @@ ROUNDING = MP.mpf(2) ** -200  # of mpmath's own values and quotients, relative
 SAMPLES = 1000
 Side = tuple[Fraction, Fraction]
 SIDE = (Fraction(-1), Fraction(3, 2))
-
-
-class Undefined(Exception):
-    pass
-
-
-class TooLarge(Exception):
-    """mpmath would compute for minutes."""
-
-
-class Multiprecision:
-    """Formulas in 256-bit arithmetic."""
-
-    def number(self, value: Fraction) -> Any:
-        return MP.mpf(value.numerator) / value.denominator
-
-    def constant(self, name: str) -> Any:
-        return +MP.pi if name == "pi" else +MP.e
-
-    def power(self, base: Any, exponent: Fraction) -> Any:
-        if exponent.denominator == 1:
-            if base == 0 and exponent < 0:
-                raise Undefined
-            return base ** int(exponent)
-        if base < 0 or (base == 0 and exponent < 0):
-            raise Undefined
-        return base ** self.number(exponent)
-
-    def apply(self, name: str, *args: Any) -> Any:
-        a = args[0]
-        undefined = {
-            "div": lambda: args[1] == 0,
-            "log": lambda: a <= 0,
-            "sqrt": lambda: a < 0,
-            "gamma": lambda: a <= 0 and a == MP.floor(a),
-            "pow": lambda: a < 0 or (a == 0 and args[1] <= 0),
-        }
-        if undefined.get(name, bool)():
-            raise Undefined
-        exponent = args[1] * MP.log(a) if name == "pow" and a > 0 else a if name in ("exp", "gamma") else 0
-        if any(abs(arg) > 1e30 for arg in args) or abs(exponent) > 1e4:
-            raise TooLarge
-        plain = {"add": lambda: a + args[1], "sub": lambda: a - args[1], "mul": lambda: a * args[1]}
-        plain |= {"div": lambda: a / args[1], "neg": lambda: -a, "abs": lambda: abs(a), "pow": lambda: a ** args[1]}
-        plain |= {"min": lambda: min(args), "max": lambda: max(args)}
-        return plain[name]() if name in plain else getattr(MP, name)(a)
-
-    def piecewise(self, node: Piecewise, variables: Mapping[str, Any]) -> Any:
-        for test, branch in node.branches:
-            left, right = evaluate(test.left, self, variables), evaluate(test.right, self, variables)
-            relation = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq}[test.relation]
-            if relation(left, right):
-                return evaluate(branch, self, variables)
-        return evaluate(node.otherwise, self, variables)
 
 
 NUMBERS = st.fractions(min_value=-4, max_value=4, max_denominator=8)
@@ -142,7 +87,7 @@ def drawn(draws: random.Random, side: Side) -> Fraction:
 
 
 def value_at(tree: Node, point: list[Fraction]) -> Any:
-    return evaluate(tree, Multiprecision(), {"x": exact(point[0]), "y": exact(point[1])})
+    return evaluate(tree, Multiprecision(MP), {"x": exact(point[0]), "y": exact(point[1])})
 
 
 def exact(value: Fraction) -> Any:

@@ -1,5 +1,6 @@
 """What is reached, what is refused, and that nothing is reached that is not locally Lipschitz."""
 
+import re
 import time
 
 import numpy as np
@@ -81,10 +82,14 @@ def test_refused_with_the_true_reason_and_the_point(text: str, domain: str, reas
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("x*y/(x**2 + y**2)", "pole"), ("piecewise(x < y, 0, 1)", "jumps"), ("sqrt(abs(x*y))", "infinite slope")],
+    [
+        ("x*y/(x**2 + y**2)", "has no value"),
+        ("piecewise(x < y, 0, 1)", "jumps"),
+        ("sqrt(abs(x*y))", "infinite slope at x = 1, y = 0: F(1, h) changes like h"),
+    ],
 )
 def test_refused_in_the_plane(text: str, reason: str) -> None:
-    with pytest.raises(NotReached, match=reason) as refusal:
+    with pytest.raises(NotReached, match=re.escape(reason)) as refusal:
         RegularOperator.reaching(text, "[-1, 1] x [-1, 1]")
     x, y = refusal.value.verdict.at or (1, 2)
     assert refusal.value.verdict.kind == "refuted" and x * y * (x - y) == 0
@@ -171,10 +176,14 @@ def test_a_torch_function_is_never_proved() -> None:
     assert operator.verdict.kind == "not refuted" and not operator.verdict
     x = torch.rand(4, 2, dtype=torch.float64)
     assert operator(torch.zeros(4, 2, dtype=torch.float64), x).shape == (4, 2)
-    for function, place in ((lambda x: torch.sign(x - 0.3), 0.3), (lambda x: 1 / x, 0.0)):
-        with pytest.raises(NotReached) as refusal:
+    jumps = ((lambda x: torch.sign(x - 0.3), 0.3), (lambda x: 1 / (x - 0.3), 0.3), (lambda x: torch.tanh(1e14 * x), 0))
+    for function, place in jumps:  # the last one is steep only: samples cannot tell
+        with pytest.raises(NotReached, match="looks like a jump") as refusal:
             RegularOperator.reaching(function, "[-1, 1]")
-        assert refusal.value.verdict.kind == "refuted" and refusal.value.verdict.at == pytest.approx((place,), abs=1e-9)
+        verdict = refusal.value.verdict
+        assert verdict.kind == "undecided" and verdict.at == pytest.approx((place,), abs=1e-9)
+    with pytest.raises(NotReached, match="refuted: F is not finite at"):
+        RegularOperator.reaching(torch.log, "[-1, 1]")
 
 
 def test_variables_must_fit() -> None:
