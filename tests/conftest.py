@@ -92,12 +92,21 @@ def blank(
     context.close()
 
 
+# On a busy machine the network is quiet before the scripts have run.
+FIGURES_RUN = """() => Promise.all(
+  ["rich-explorer", "rich-typed"]
+    .filter((name) => document.querySelector(name))
+    .map((name) => customElements.whenDefined(name).then(() => null)),
+)"""
+
+
 @contextmanager
 def visit(
     browser: Browser, url: str, *, width: int = 1280, theme: Literal["light", "dark"] = "light", touch: bool = False
 ) -> Iterator[Visit]:
-    """A page of the book, once its network is quiet and its formulas are set."""
+    """A page of the book, once its network is quiet, its figures run and its formulas are set."""
     with blank(browser, width=width, theme=theme, touch=touch) as visited:
         visited.page.goto(url, wait_until="networkidle")
+        visited.page.evaluate(FIGURES_RUN)
         visited.page.evaluate("() => window.MathJax?.startup?.promise")
         yield visited
