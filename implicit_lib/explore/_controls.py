@@ -90,7 +90,8 @@ class Slider:
         """Values on the slider's own steps that cover the range, ends included."""
         steps = round((self.maximum - self.minimum) / self.step)
         ticks = sorted({0, steps // 4, steps // 2, (3 * steps) // 4, steps})
-        return [min(self.maximum, round(self.minimum + tick * self.step, 12)) for tick in ticks]
+        ends = {0: self.minimum, steps: self.maximum}  # a rounded end may lie outside
+        return [ends.get(tick, round(self.minimum + tick * self.step, 12)) for tick in ticks]
 
     def describe(self) -> dict[str, Any]:
         """The page's description of this control."""

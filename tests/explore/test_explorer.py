@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -315,3 +316,10 @@ def test_a_torch_system_stays_on_its_device() -> None:
         system = torch_system(encode=Encode(), step=Half(), start=torch.zeros(5, 1))
     state = system.step(system.start({"scale": 2.0}))
     assert state.z.device.type == "meta"
+
+
+@pytest.mark.parametrize("end", [1.5550883635269477, math.pi, 1 / 3])
+def test_the_ends_of_a_sweep_are_the_sliders_own(end: float) -> None:
+    slider = Slider(name="x0", label="x", minimum=-end, maximum=end, step=end / 100, value=0.0)
+    assert slider.sweep()[0] == -end and slider.sweep()[-1] == end
+    assert [slider.validate(value) for value in slider.sweep()] == slider.sweep()
