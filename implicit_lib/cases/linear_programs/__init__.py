@@ -8,6 +8,14 @@ from implicit_lib.cases._files import parameter_count as parameter_count
 from implicit_lib.cases._running import CheckpointError as CheckpointError
 from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupted
 
+from ._comparison import SOME as SOME
+from ._comparison import TWICE as TWICE
+from ._comparison import compare as compare
+from ._comparison import pass_flops as pass_flops
+from ._comparison import primal_dual_flops as primal_dual_flops
+from ._comparison import read_results as read_results
+from ._comparison import shipped as shipped
+from ._comparison import true_sensitivity as true_sensitivity
 from ._evaluation import FIELDS as FIELDS
 from ._evaluation import errors as errors
 from ._evaluation import moduli as moduli
@@ -28,6 +36,7 @@ from ._networks import ImplicitGNN as ImplicitGNN
 from ._networks import Operator as Operator
 from ._networks import Units as Units
 from ._optimum import optimum as optimum
+from ._primal_dual import primal_dual as primal_dual
 from ._program import LinearProgram as LinearProgram
 from ._program import LinearProgramError as LinearProgramError
 from ._recipe import EMBEDDINGS as EMBEDDINGS
@@ -37,6 +46,12 @@ from ._recipe import Recipe as Recipe
 from ._recipe import recipe as recipe
 from ._training import Trained as Trained
 from ._training import train as train
+from ._typed import parse as parse
+from ._views import Perturbed as Perturbed
+from ._views import Walk as Walk
+from ._views import perturbed as perturbed
+from ._views import touchiest_cost as touchiest_cost
+from ._views import walk as walk
 from ._weights import WEIGHTS as WEIGHTS
 from ._weights import load as load
 from ._weights import metrics as metrics
