@@ -14,12 +14,6 @@ from ._networks import ExplicitGNN, ImplicitGNN
 from ._optimum import optimum
 from ._program import LinearProgram
 
-SHELF = 36.0
-"""Height at which constraints that hold are drawn, above all variables."""
-
-_LIFT = 14.0
-"""A constraint is drawn higher than the shelf by how far it is violated, and at most by this."""
-
 
 @dataclass(frozen=True, eq=False)
 class Perturbed:
@@ -86,7 +80,7 @@ class Walk:
     start: Tensor
 
 
-def walk(model: ImplicitGNN, rival: ExplicitGNN, problems: Perturbed) -> Walk:
+def walk(model: ImplicitGNN, rival: ExplicitGNN, problems: Perturbed, *, shelf: float = 36.0) -> Walk:
     """The walk of ŷ_t to the optimum, for a chosen program and a chosen change of its cost.
 
     It runs at every point of the grid at once, so that the view can show the answer as a function of the change. In
@@ -96,10 +90,11 @@ def walk(model: ImplicitGNN, rival: ExplicitGNN, problems: Perturbed) -> Walk:
     - variable, y, optimum (n,): the answer at the change, and the truth;
     - bounds x, bounds y (3n,): a line from the lower to the upper bound of every variable;
     - edges x, edges y (3k,) for k nonzeros, constraint x, constraint y (m,): the graph, its variables at their values,
-      its constraints on a shelf above, and higher where they are violated;
+      its constraints on a shelf above, and higher by how far they are violated, but not out of sight;
     - grid, answer, true answer, rival answer (S,): how far along the way from the optimum at the lowest change (0) to
       that at the highest (1);
-    and the scalars change, answer here; error, rival error (the paper's), objective, optimal objective, violation (the
+    and the scalars change, answer here; error, rival error (the paper's), objective, optimal objective, relative
+    objective (over the size of the optimal one), violation (the
     largest |A y − b|, or A y − b where it is positive), slope and true slope (the largest change of the solution from
     one point of the grid to the next, over the step).
 
@@ -107,9 +102,10 @@ def walk(model: ImplicitGNN, rival: ExplicitGNN, problems: Perturbed) -> Walk:
         model: it is copied; any embedding.
         rival: an explicit network, whose answers are shown beside.
         problems: what is walked on.
+        shelf: the height at which constraints that hold are drawn, above all variables; 40 % above it sight ends.
     """
     model = _double_copy(model)
-    return Walk(_Encode(model, rival, problems), _Step(model), _View(model, problems), _zeros(problems))
+    return Walk(_Encode(model, rival, problems), _Step(model), _View(model, problems, shelf), _zeros(problems))
 
 
 def _double_copy(model: ImplicitGNN) -> ImplicitGNN:
@@ -204,16 +200,16 @@ class _Step(nn.Module):
 class _View(nn.Module):
     grid: Tensor
     places: Tensor
-    shelf: Tensor
+    across: Tensor
 
-    def __init__(self, model: ImplicitGNN, problems: Perturbed) -> None:
+    def __init__(self, model: ImplicitGNN, problems: Perturbed, shelf: float) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.height = model, shelf
         n, m = problems.programs.c.shape[1], problems.programs.b.shape[1]
         self.spacing = float(problems.grid[1] - problems.grid[0])
         self.register_buffer("grid", problems.grid)
         self.register_buffer("places", torch.arange(1.0, n + 1).double())
-        self.register_buffer("shelf", (torch.arange(m).double() + 0.5) * n / m + 0.5)
+        self.register_buffer("across", (torch.arange(m).double() + 0.5) * n / m + 0.5)
 
     def forward(
         self,
@@ -239,7 +235,7 @@ class _View(nn.Module):
         y, best, other, c = (chosen @ each for each in (answers, solutions, rival, costs))
         over = A[0] @ y - b
         violation = torch.where(equality > 0.5, over.abs(), over.clamp(min=0))
-        height = SHELF + violation.clamp(max=_LIFT)
+        height = self.height + violation.clamp(max=0.4 * self.height)
         gap = torch.full_like(y, torch.nan)
         hole = torch.full_like(to_variable[:, 0], torch.nan)
         nothing = 0 * y[0]  # an exported graph gives out what it computes, not what it stores
@@ -257,9 +253,9 @@ class _View(nn.Module):
             "optimum": best + nothing,
             "bounds x": line(self.places + nothing, self.places + nothing, gap),
             "bounds y": line(lower + nothing, upper + nothing, gap),
-            "edges x": line(to_constraint @ self.shelf, to_variable @ self.places, hole) + nothing,
+            "edges x": line(to_constraint @ self.across, to_variable @ self.places, hole) + nothing,
             "edges y": line(to_constraint @ height, to_variable @ y, hole),
-            "constraint x": self.shelf + nothing,
+            "constraint x": self.across + nothing,
             "constraint y": height,
             "grid": self.grid + nothing,
             "answer": along(answers),
@@ -271,6 +267,7 @@ class _View(nn.Module):
             "rival error": relative_error(other[None], best[None])[0] + nothing,
             "objective": c @ y,
             "optimal objective": c @ best + nothing,
+            "relative objective": c @ y / (c @ best).abs().clamp(min=1e-9),
             "violation": violation.max(),
             "slope": answers.diff(dim=0).norm(dim=1).max() / self.spacing,
             "true slope": solutions.diff(dim=0).norm(dim=1).max() / self.spacing + nothing,
