@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 
@@ -19,6 +20,24 @@ def _zero_tangent(primal: Tensor, like: Tensor, *, self_num_batch_dims: int = 0)
 
 _NO_ONNX_FORM = {torch.ops.aten._new_zeros_with_same_feature_meta.default: _zero_tangent}
 """Operations that forward-mode derivatives leave behind and that the exporter lacks, in terms of those it has."""
+
+
+_aten = torch.ops.aten
+_ARITHMETIC = {_aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor}
+
+
+def _keep_digits(plain: GraphModule) -> None:
+    """Numbers in float64 arithmetic become tensors: the exporter rounds Python's floats to float32."""
+    for node in plain.graph.nodes:
+        made = node.meta.get("val")
+        if node.target in _ARITHMETIC and isinstance(made, Tensor) and made.dtype == torch.float64:
+            for place, argument in enumerate(node.args):
+                if isinstance(argument, float):
+                    name = f"{node.name}_number_{place}"
+                    plain.register_buffer(name, torch.tensor(argument, dtype=torch.float64))
+                    with plain.graph.inserting_before(node):
+                        node.update_arg(place, plain.graph.get_attr(name))
+    plain.recompile()
 
 
 class Exports:
@@ -53,12 +72,14 @@ class Exports:
         path = self.folder / f"{stem}.onnx"
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the exporter's deprecation notes are not the reader's
-            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+            for exporter in ("torch.onnx", "onnxscript"):
+                logging.getLogger(exporter).setLevel(logging.ERROR)
             # Cloned: the exporter takes one tensor given twice for one input, and would drop the other.
             own = tuple(argument.clone() for argument in arguments)
             # Traced first: the exporter knows no torch.func, which Newton's method differentiates with.
             trace = make_fx(flat.eval(), _NO_ONNX_FORM, tracing_mode="fake", _allow_non_fake_inputs=True)
             plain = trace(*own)
+            _keep_digits(plain)
             program = torch.onnx.export(
                 plain,
                 own,
