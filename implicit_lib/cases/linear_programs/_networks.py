@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,9 @@ class Perceptron(nn.Module):
 class Convolution(nn.Module):
     """Messages from the nodes of one side along the edges to those of the other, which move on from where they are.
 
-    h_i ← ReLU(f_out([Σ_j A_ij f_from(h_j), f_to(h_i)])), with perceptrons f.
+    h_i ← ReLU(f_out([Σ_j A_ij f_from(h_j), f_to(h_i)])), with perceptrons f. What comes in are the hidden layers of
+    f_from and f_to, so that `Passes` can compute several of them at once. Two linear layers in a row, the last of
+    f_from or f_to and the first of f_out, are multiplied into one.
 
     Args:
         source, target: features of a node of the sending and of the receiving side.
@@ -70,22 +73,31 @@ class Convolution(nn.Module):
         self.target = Perceptron(target, target, target, bias=variables_send)
         self.output = Perceptron(source + target, target, target)
 
-    def forward(self, edges: Tensor, sending: Tensor, receiving: Tensor) -> Tensor:
-        """The receiving nodes (target, B, r), from `edges` (B, r, s), `sending` (source, B, s) and themselves.
+    def keep(self, hidden: Tensor) -> Tensor:
+        """What the receiving nodes bring into the hidden layer of f_out (target, B, r), from that of f_to."""
+        kept = self.target.last
+        _, of_kept = self._entrances()
+        return affine(hidden, of_kept @ kept.weight, of_kept @ kept.bias + self.output.first.bias)
 
-        Two linear layers in a row, the last of f_from or f_to and the first of f_out, are multiplied into one.
+    def forward(self, edges: Tensor, hidden: Tensor, kept: Tensor) -> Tensor:
+        """The receiving nodes (target, B, r); `hidden` is that of f_from (source, B, s), `kept` is `keep` of f_to's.
+
+        `edges` is (B, r, s).
         """
-        sent, kept, enter = self.source.last, self.target.last, self.output.first
-        of_sent, of_kept = torch.split(enter.weight, [sent.out_features, kept.out_features], dim=1)
-        messages = dense(sending, self.source.first).relu_()
+        sent = self.source.last
+        of_sent, _ = self._entrances()
         weight, bias = of_sent @ sent.weight, of_sent @ sent.bias
         if edges.shape[1] < edges.shape[2]:  # to sum up first leaves fewer nodes to multiply
-            messages = affine(_along(edges, messages), weight) + bias.view(-1, 1, 1) * edges.sum(dim=2)
+            messages = affine(_along(edges, hidden), weight) + bias.view(-1, 1, 1) * edges.sum(dim=2)
         else:
-            messages = _along(edges, affine(messages, weight, bias))
-        own = dense(receiving, self.target.first).relu_()
-        own = affine(own, of_kept @ kept.weight, of_kept @ kept.bias + enter.bias)
-        return dense((own + messages).relu_(), self.output.last).relu_()
+            messages = _along(edges, affine(hidden, weight, bias))
+        return dense((kept + messages).relu_(), self.output.last).relu_()
+
+    def _entrances(self) -> tuple[Tensor, Tensor]:
+        """The weights of the first layer of f_out: for what is sent, and for what is kept."""
+        sizes = [self.source.last.out_features, self.target.last.out_features]
+        of_sent, of_kept = torch.split(self.output.first.weight, sizes, dim=1)
+        return of_sent, of_kept
 
 
 class Passes(nn.Module):
@@ -96,13 +108,48 @@ class Passes(nn.Module):
         self.to_constraints = nn.ModuleList(Convolution(variable, constraint, variables_send=True) for _ in range(2))
         self.to_variables = nn.ModuleList(Convolution(constraint, variable, variables_send=False) for _ in range(2))
 
-    def forward(self, A: Tensor, constraints: Tensor, variables: Tensor) -> Tensor:
-        """The variables (variable, B, n) afterwards, from A (B, m, n), (constraint, B, m) and (variable, B, n)."""
-        transposed = A.transpose(1, 2)
-        for to_constraints, to_variables in zip(self.to_constraints, self.to_variables, strict=True):
-            constraints = to_constraints(A, variables, constraints)
-            variables = to_variables(transposed, constraints, variables)
+    @property
+    def convolutions(self) -> tuple[Convolution, Convolution, Convolution, Convolution]:
+        """In their order."""
+        (first, third), (second, fourth) = self.to_constraints, self.to_variables
+        return cast("tuple[Convolution, Convolution, Convolution, Convolution]", (first, second, third, fourth))
+
+    def enter_constraints(self, constraints: Tensor) -> Tensor:
+        """What the constraints (constraint, B, m) keep in the first convolution."""
+        first = self.convolutions[0]
+        return first.keep(dense(constraints, first.target.first).relu_())
+
+    def enter_variables(self) -> Tensor:
+        """The weights (2 · variable, variable) of both layers that the variables go through first."""
+        first, second, _, _ = self.convolutions
+        return torch.cat([first.source.first.weight, second.target.first.weight])
+
+    def forward(self, A: Tensor, kept: Tensor, hidden: Tensor) -> Tensor:
+        """The variables (variable, B, n) afterwards.
+
+        Args:
+            A: (B, m, n).
+            kept: `enter_constraints` of the constraints.
+            hidden: (2 · variable, B, n), the variables multiplied by `enter_variables`; it is overwritten.
+        """
+        first, second, third, fourth = self.convolutions
+        back = A.transpose(1, 2)
+        sent, own = hidden.relu_().chunk(2)
+        constraints: Tensor = first(A, sent, kept)
+        returned, kept = _both(constraints, second.source.first, third.target.first)
+        variables: Tensor = second(back, returned, second.keep(own))
+        sent, own = _both(variables, third.source.first, fourth.target.first)
+        constraints = third(A, sent, third.keep(kept))
+        variables = fourth(back, dense(constraints, fourth.source.first).relu_(), fourth.keep(own))
         return variables
+
+
+def _both(h: Tensor, one: nn.Linear, other: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Two layers of the same nodes, with their ReLU, in one product."""
+    bias = None if one.bias is None else torch.cat([one.bias, other.bias])
+    hidden = affine(h, torch.cat([one.weight, other.weight]), bias).relu_()
+    of_one, of_other = torch.split(hidden, [one.out_features, other.out_features])
+    return of_one, of_other
 
 
 class Encoder(nn.Module):
@@ -143,7 +190,8 @@ class ExplicitGNN(nn.Module):
     def forward(self, program: LinearProgram) -> Tensor:
         """ŷ (B, n)."""
         A, constraints, variables = self.encoder(program)
-        h = self.passes(A, constraints.movedim(-1, 0), variables.movedim(-1, 0))
+        kept = self.passes.enter_constraints(constraints.movedim(-1, 0))
+        h = self.passes(A, kept, affine(variables.movedim(-1, 0), self.passes.enter_variables()))
         y: Tensor = self.decoder(h)
         return self.encoder.units.solution * y.squeeze(0)
 
@@ -158,8 +206,20 @@ class Operator(nn.Module):
 
     def forward(self, z: Tensor, q: Encoded) -> Tensor:
         """The next state (B, n)."""
-        A, constraints, _ = q
-        return dense(self.passes(A, constraints.movedim(-1, 0), _joined(z, q)), self.to_state).squeeze(0)
+        return self.at(q)(z)
+
+    def at(self, q: Encoded) -> Callable[[Tensor], Tensor]:
+        """z ↦ G_Θ(z, q), where what does not depend on z is computed once: less work for several iterations."""
+        A, constraints, variables = q
+        of_variables, of_state = _apart(self.passes.enter_variables())
+        still = affine(variables.movedim(-1, 0), of_variables)
+        kept = self.passes.enter_constraints(constraints.movedim(-1, 0))
+
+        def step(z: Tensor) -> Tensor:
+            hidden = _with_state(still, of_state, z)
+            return dense(self.passes(A, kept, hidden), self.to_state).squeeze(0)
+
+        return step
 
 
 class ImplicitGNN(nn.Module):
@@ -183,6 +243,11 @@ class ImplicitGNN(nn.Module):
         self.decoder = Perceptron(embedding + 1, embedding, 1, last_bias=False)
         _initialise(self)
 
+    @property
+    def operator(self) -> Operator:
+        """G_Θ."""
+        return cast("Operator", self.equilibrium.operator)
+
     def forward(self, program: LinearProgram, iterations: int | None = None) -> Tensor:
         """ŷ (B, n): at the fixed point, or with `iterations` after exactly that many."""
         q = self.encoder(program)
@@ -195,8 +260,18 @@ class ImplicitGNN(nn.Module):
 
     def decode(self, z: Tensor, q: Encoded) -> Tensor:
         """Q_Ψ: ŷ (B, n), from the state z (B, n) and the encoded programs."""
-        y: Tensor = self.decoder(_joined(z, q))
-        return self.encoder.units.solution * y.squeeze(0)
+        return self.decoder_at(q)(z)
+
+    def decoder_at(self, q: Encoded) -> Callable[[Tensor], Tensor]:
+        """z ↦ Q_Ψ(z, q), where what does not depend on z is computed once."""
+        of_variables, of_state = _apart(self.decoder.first.weight)
+        still = affine(q[2].movedim(-1, 0), of_variables, self.decoder.first.bias)
+
+        def decode(z: Tensor) -> Tensor:
+            y = dense(_with_state(still, of_state, z).relu_(), self.decoder.last)
+            return self.encoder.units.solution * y.squeeze(0)
+
+        return decode
 
 
 def dense(h: Tensor, layer: nn.Linear) -> Tensor:
@@ -213,12 +288,18 @@ def affine(h: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _along(edges: Tensor, messages: Tensor) -> Tensor:
     """Σ_j A_ij h_j (d, B, r), for edges A (B, r, s) and messages h (d, B, s)."""
-    return (edges @ messages.permute(1, 2, 0)).permute(2, 0, 1)
+    return torch.bmm(messages.transpose(0, 1), edges.transpose(1, 2)).transpose(0, 1)
 
 
-def _joined(z: Tensor, q: Encoded) -> Tensor:
-    """The encoded variables and the state, features first: (d + 1, B, n)."""
-    return torch.cat([q[2].movedim(-1, 0), z.unsqueeze(0)])
+def _apart(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights (k, d + 1) of a layer apart: for the encoded variables (k, d) and for the state (k, 1)."""
+    of_variables, of_state = torch.split(weight, [weight.shape[1] - 1, 1], dim=1)
+    return of_variables, of_state
+
+
+def _with_state(still: Tensor, weight: Tensor, z: Tensor) -> Tensor:
+    """A layer of the features that stay, `still` (k, B, n), and the state z (B, n), whose weight is (k, 1)."""
+    return torch.addmm(still.flatten(1), weight, z.reshape(1, -1)).view_as(still)
 
 
 def _zero_state(q: Encoded) -> Tensor:

@@ -167,10 +167,11 @@ class _Run:
         if not isinstance(self.model, ImplicitGNN):
             return self._misfit(self.model(programs), solutions)
         q, z = self.model.encoder(programs), self.places.state[rows]
+        step, decode = self.model.operator.at(q), self.model.decoder_at(q)
         losses = []
         for _ in range(phase.iterations):
-            z = self.model.equilibrium.operator(z, q)
-            losses.append(self._misfit(self.model.decode(z, q), solutions))
+            z = step(z)
+            losses.append(self._misfit(decode(z), solutions))
         state = z.detach()
         sound = state.abs().amax(dim=1, keepdim=True) < _RUNAWAY
         self.places.state[rows] = torch.where(sound, state, 0)

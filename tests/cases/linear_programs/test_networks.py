@@ -17,7 +17,7 @@ from implicit_lib.cases.linear_programs import (
     LinearProgram,
     draw,
 )
-from implicit_lib.cases.linear_programs._networks import Convolution
+from implicit_lib.cases.linear_programs._networks import Convolution, Passes, affine, dense
 
 
 def programs(count: int = 3, seed: int = 0) -> LinearProgram:
@@ -72,19 +72,55 @@ def test_one_program_does_not_touch_another(kind: str) -> None:
     torch.testing.assert_close(answer(model, program)[1:2], answer(model, program.take(slice(1, 2))))
 
 
+def convolved(layer: Convolution, edges: Tensor, sending: Tensor, receiving: Tensor) -> Tensor:
+    """The formula of a convolution, edge by edge and layer by layer."""
+    found = []
+    for i in range(edges.shape[1]):
+        message = sum(edges[:, i, j] * layer.source(sending)[:, :, j] for j in range(edges.shape[2]))
+        found.append(layer.output(torch.cat([message, layer.target(receiving)[:, :, i]]).unsqueeze(-1)).relu())
+    return torch.cat(found, dim=2)
+
+
+def random_weights(module: nn.Module) -> None:
+    for parameter in module.double().parameters():
+        nn.init.normal_(parameter)
+
+
 @pytest.mark.parametrize("shape", [(2, 5), (5, 2), (3, 3)])
 @pytest.mark.parametrize("variables_send", [True, False])
 def test_the_fast_convolution_is_the_formula(shape: tuple[int, int], variables_send: bool) -> None:
     receivers, senders = shape
-    layer = Convolution(3, 4, variables_send=variables_send).double()
-    for parameter in layer.parameters():
-        nn.init.normal_(parameter)
+    layer = Convolution(3, 4, variables_send=variables_send)
+    random_weights(layer)
     edges = torch.randn(2, receivers, senders, dtype=torch.float64)
     sending, receiving = (torch.randn(d, 2, k, dtype=torch.float64) for d, k in ((3, senders), (4, receivers)))
-    for i in range(receivers):
-        message = sum(edges[:, i, j] * layer.source(sending)[:, :, j] for j in range(senders))
-        expected = layer.output(torch.cat([message, layer.target(receiving)[:, :, i]]).unsqueeze(-1)).relu()
-        torch.testing.assert_close(layer(edges, sending, receiving)[:, :, i : i + 1], expected)
+    kept = layer.keep(dense(receiving, layer.target.first).relu())
+    found = layer(edges, dense(sending, layer.source.first).relu(), kept)
+    torch.testing.assert_close(found, convolved(layer, edges, sending, receiving))
+
+
+def test_layers_computed_together_are_those_of_each_convolution() -> None:
+    passes = Passes(3, 4)
+    random_weights(passes)
+    A = torch.randn(2, 5, 7, dtype=torch.float64)
+    constraints, variables = torch.randn(3, 2, 5, dtype=torch.float64), torch.randn(4, 2, 7, dtype=torch.float64)
+    found = passes(A, passes.enter_constraints(constraints), affine(variables, passes.enter_variables()))
+    for to_constraints, to_variables in zip(passes.to_constraints, passes.to_variables, strict=True):
+        constraints = convolved(to_constraints, A, variables, constraints)
+        variables = convolved(to_variables, A.transpose(1, 2), constraints, variables)
+    torch.testing.assert_close(found, variables)
+
+
+def test_the_state_enters_as_one_more_feature_of_the_variables() -> None:
+    program, model = programs(), network("implicit")
+    A, constraints, variables = q = model.encoder(program)
+    z = torch.randn_like(program.c)
+    joined = torch.cat([variables.movedim(-1, 0), z.unsqueeze(0)])
+    passes = model.operator.passes
+    kept = passes.enter_constraints(constraints.movedim(-1, 0))
+    state = dense(passes(A, kept, affine(joined, passes.enter_variables())), model.operator.to_state).squeeze(0)
+    torch.testing.assert_close(model.operator(z, q), state)
+    torch.testing.assert_close(model.decode(z, q), model.encoder.units.solution * model.decoder(joined).squeeze(0))
 
 
 def test_the_explicit_and_the_implicit_answer_change_with_every_field() -> None:
