@@ -41,6 +41,7 @@ from ._program import LinearProgram as LinearProgram
 from ._program import LinearProgramError as LinearProgramError
 from ._recipe import EMBEDDINGS as EMBEDDINGS
 from ._recipe import MODELS as MODELS
+from ._recipe import Contraction as Contraction
 from ._recipe import Phase as Phase
 from ._recipe import Recipe as Recipe
 from ._recipe import recipe as recipe

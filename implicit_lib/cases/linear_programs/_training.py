@@ -24,7 +24,7 @@ from ._evaluation import Model, relative_error
 from ._instances import Instances
 from ._networks import Encoded, ImplicitGNN
 from ._program import LinearProgram
-from ._recipe import Phase, Recipe
+from ._recipe import Contraction, Phase, Recipe
 
 _RUNAWAY = 1e3
 """A state with an entry beyond it is not gone on from; solutions, in the units of a state, stay below 5."""
@@ -176,18 +176,16 @@ class _Run:
         sound = state.abs().amax(dim=1, keepdim=True) < _RUNAWAY
         self.places.state[rows] = torch.where(sound, state, 0)
         loss = torch.stack(losses).mean() if self.recipe.loss == "error" else losses[-1]
-        if self.recipe.contract > 0:
-            loss = loss + self.recipe.contract * self._excess(self.model, state, q, rows)
+        if self.recipe.contraction is not None:
+            loss = loss + self._excess(self.recipe.contraction, self.model, state, q, rows)
         return loss
 
-    def _excess(self, model: ImplicitGNN, state: Tensor, q: Encoded, rows: Tensor) -> Tensor:
-        """How far ‖∂G/∂z‖ exceeds the modulus, squared: at the states, for every second one between z_0 = 0 and it."""
+    def _excess(self, wanted: Contraction, model: ImplicitGNN, state: Tensor, q: Encoded, rows: Tensor) -> Tensor:
+        """The penalty, at the states, for every second one at a point between z_0 = 0 and it."""
         share, second = torch.rand(2, len(rows), 1, generator=self.random).to(self.device)
         points = torch.where(second < 0.5, share * state, state)
-        sizes, self.places.direction[rows] = _jacobian_norm(
-            model.equilibrium.operator, points, q, self.places.direction[rows]
-        )
-        return (sizes - self.recipe.modulus).relu().square().mean()
+        sizes, self.places.direction[rows] = _jacobian_norm(model.operator, points, q, self.places.direction[rows])
+        return wanted.weight * (sizes - wanted.modulus).relu().square().mean()
 
     def _misfit(self, y: Tensor, solutions: Tensor) -> Tensor:
         if self.recipe.loss == "square":

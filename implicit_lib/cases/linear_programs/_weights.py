@@ -15,7 +15,7 @@ from implicit_lib.cases._running import Progress
 from ._evaluation import FIELDS, Model, errors, moduli, sensitivity
 from ._instances import Instances, held_out_instances, training_instances
 from ._networks import ImplicitGNN
-from ._recipe import ModelName, Phase, Recipe
+from ._recipe import Contraction, ModelName, Phase, Recipe
 from ._training import Trained, train
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -99,7 +99,9 @@ def _rounded(value: torch.Tensor) -> float:
 def recipe_of(card: dict[str, Any]) -> Recipe:
     """The recipe that a card tells of."""
     fields = dict(card["recipe"])
-    return Recipe(**{**fields, "phases": tuple(Phase(**phase) for phase in fields["phases"])})
+    fields["phases"] = tuple(Phase(**phase) for phase in fields["phases"])
+    fields["contraction"] = fields["contraction"] and Contraction(**fields["contraction"])
+    return Recipe(**fields)
 
 
 def read_card(model: ModelName, embedding: int, *, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, Any]:

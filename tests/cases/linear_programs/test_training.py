@@ -13,6 +13,7 @@ from implicit_lib.cases.linear_programs import (
     EMBEDDINGS,
     MODELS,
     CheckpointError,
+    Contraction,
     ImplicitGNN,
     Phase,
     TrainingInterrupted,
@@ -141,9 +142,10 @@ def test_the_power_method_finds_the_norm_of_the_jacobian() -> None:
 def test_the_penalty_makes_a_contraction(tmp_path: Path) -> None:
     phase = Phase(epochs=30, iterations=2, learning_rate=1e-2, last_learning_rate=1e-3, restart=0.2)
     largest = []
-    for contract in (0.0, 10.0):
-        chosen = short("contraction", phases=(phase,), contract=contract, modulus=0.05, reflect=False)
-        trained = train(chosen, instances(), tmp_path / str(contract), progress=silent, every=1_000)
+    for weight in (0.0, 10.0):
+        contraction = Contraction(weight=weight, modulus=0.05)
+        chosen = short("contraction", phases=(phase,), contraction=contraction, reflect=False)
+        trained = train(chosen, instances(), tmp_path / str(weight), progress=silent, every=1_000)
         largest.append(moduli(trained.model, instances().programs, at=[1, 10]).max().item())
     assert largest[1] < 0.5 * largest[0]
 
