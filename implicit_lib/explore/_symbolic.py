@@ -81,14 +81,19 @@ class SymbolicSystem:
         self._pointwise = {self._point, *self._variables}
         self._step = [_plain(step[v]) for v in step]
         self._start = [_plain(start[v]) for v in step]
-        if _T in self._free(self._step + self._start):
+        # found here, once: sympy takes its time, and every frame asks
+        stepped = self._free(self._step + self._start)
+        if _T.name in stepped:
             raise ValueError("step and start cannot read t: the operator is the same in every iteration.")
         self._view = {name: self._field(entry) for name, entry in view.items()}
-        self._controls = self._free(self._step + self._start + [e for _, e in self._view.values()]) - {_T}
-        arguments = [*self._variables, self._point, *self._ordered(self._controls), _T]
+        viewed = [e for _, e in self._view.values()]
+        self._controls = stepped | self._free(viewed) - {_T.name}
+        self._step_controls = stepped | ({self._probe.name} if self._probe is not None else set())
+        self._view_controls = self._controls - self._step_controls
+        arguments = [*self._variables, self._point, *map(sympy.Symbol, sorted(self._step_controls))]
         self._run_start = _numeric(arguments, self._start)
         self._run_step = _numeric(arguments, self._step)
-        self._run_view = _numeric(arguments, [e for _, e in self._view.values()])
+        self._run_view = _numeric([*arguments, *map(sympy.Symbol, sorted(self._view_controls)), _T], viewed)
 
     def _field(self, entry: sympy.Expr | Maximum | AtProbe) -> tuple[str, sympy.Expr]:
         """How an entry of the view becomes numbers ("maximum", "probe", "curve", "scalar"), and its expression."""
@@ -99,49 +104,38 @@ class SymbolicSystem:
         expression = _plain(entry)
         return ("curve" if expression.free_symbols & self._pointwise else "scalar"), expression
 
-    def _free(self, expressions: Sequence[sympy.Expr]) -> frozenset[sympy.Symbol]:
-        return frozenset[Any]().union(*(e.free_symbols for e in expressions)) - self._pointwise
-
-    @staticmethod
-    def _ordered(symbols: frozenset[sympy.Symbol]) -> list[sympy.Symbol]:
-        return sorted(symbols, key=str)
+    def _free(self, expressions: Sequence[sympy.Expr]) -> frozenset[str]:
+        return frozenset(s.name for e in expressions for s in e.free_symbols - self._pointwise)
 
     @property
     def step_controls(self) -> frozenset[str]:
         """Controls that the iteration reads (the probe too: it is one more point)."""
-        probe = {self._probe} if self._probe is not None else set()
-        return frozenset(s.name for s in self._free(self._step + self._start) - {_T} | probe)
+        return self._step_controls
 
     @property
     def view_controls(self) -> frozenset[str]:
         """Controls that only the view reads."""
-        return frozenset(s.name for s in self._controls) - self.step_controls
+        return self._view_controls
 
-    def _inputs(self, settings: Settings) -> list[Any]:
-        """The point values (the probe last) and the controls, in the order of the compiled functions."""
+    def start(self, settings: Settings) -> tuple[State, list[Any]]:
+        """Iteration 0, with what every further step reads: the points, the probe's last, and its controls."""
         points = self._points
         if self._probe is not None:
             points = np.append(points, settings[self._probe.name])
-        # each control at every point: conditions are printed for arrays of one shape
-        controls = (np.full(len(points), settings[s.name]) for s in self._ordered(self._controls))
-        return [points, *controls]
-
-    def start(self, settings: Settings) -> tuple[State, list[Any]]:
-        """Iteration 0, with the inputs that every further step reads."""
-        inputs = self._inputs(settings)
+        inputs = [points, *_columns(self._step_controls, settings, len(points))]
         nothing = [np.nan] * len(self._variables)
-        return self._run_start(*nothing, *inputs, 0.0, size=len(inputs[0])), inputs
+        return self._run_start(*nothing, *inputs, size=len(points)), inputs
 
     def step(self, state: tuple[State, list[Any]]) -> tuple[State, list[Any]]:
         """One more iteration of every variable at every point."""
         values, inputs = state
-        return self._run_step(*values, *inputs, 0.0, size=len(inputs[0])), inputs
+        return self._run_step(*values, *inputs, size=len(inputs[0])), inputs
 
     def view(self, state: tuple[State, list[Any]], previous: Any, settings: Settings, t: int) -> Arrays:
         """The arrays and scalars of iteration t."""
-        values, _ = state
-        inputs = self._inputs(settings)
-        columns = self._run_view(*values, *inputs, float(t), size=len(inputs[0]))
+        values, inputs = state
+        size = len(inputs[0])
+        columns = self._run_view(*values, *inputs, *_columns(self._view_controls, settings, size), float(t), size=size)
         n = len(self._points)
         return {
             name: _reduce(kind, column, n)
@@ -165,13 +159,14 @@ class SymbolicSystem:
 
     def _javascript(self, expressions: Sequence[sympy.Expr]) -> str:
         """`(state, point, controls, t) => [values]`, printed by sympy; names are prefixed, so none is reserved."""
-        rename = {s: sympy.Symbol(f"v_{s.name}") for s in (*self._variables, self._point, *self._controls, _T)}
+        names = [*(v.name for v in self._variables), self._point.name, *self._controls, _T.name]
+        rename = {sympy.Symbol(name): sympy.Symbol(f"v_{name}") for name in names}
         rename[sympy.nan] = sympy.Symbol("NaN")  # sympy's printer knows no NaN
         shared, reduced = sympy.cse(
             [e.xreplace(rename) for e in expressions], symbols=sympy.numbered_symbols("shared_")
         )
         state = ", ".join(f"v_{v.name}" for v in self._variables)
-        controls = ", ".join(f"{s.name}: v_{s.name}" for s in self._ordered(self._controls))
+        controls = ", ".join(f"{name}: v_{name}" for name in sorted(self._controls))
         lines = [f"const {symbol} = {sympy.jscode(value)};" for symbol, value in shared]
         lines.append("return [" + ", ".join(sympy.jscode(e) for e in reduced) + "];")
         return f"([{state}], v_{self._point.name}, {{{controls}}}, v_t) => {{ " + " ".join(lines) + " }"
@@ -192,9 +187,20 @@ def _numeric(arguments: list[sympy.Symbol], expressions: list[sympy.Expr]) -> Ca
 
     def run(*values: Any, size: int) -> State:
         with np.errstate(all="ignore"):  # overflow and NaN are part of what the book shows
-            return tuple(np.broadcast_to(np.asarray(c, dtype=np.float64), size) for c in compiled(*values))
+            return tuple(_column(value, size) for value in compiled(*values))
 
     return run
+
+
+def _column(value: Any, size: int) -> npt.NDArray[np.float64]:
+    """A value at every point. An array of all points stays itself: to copy or broadcast it takes as long as a step."""
+    column = np.asarray(value, dtype=np.float64)
+    return column if column.shape == (size,) else np.full(size, column)
+
+
+def _columns(controls: frozenset[str], settings: Settings, size: int) -> list[npt.NDArray[Any]]:
+    """Each control at every point, since conditions are printed for arrays of one shape; in alphabetical order."""
+    return [np.full(size, settings[name]) for name in sorted(controls)]
 
 
 def _reduce(kind: str, column: npt.NDArray[np.float64], n: int) -> npt.NDArray[np.float64]:
