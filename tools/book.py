@@ -58,9 +58,15 @@ def run_jupyter_book() -> None:
             cwd=ROOT,
         )
     if result.returncode != 0:
-        plain = re.sub(r"\x1b\[[\d;]*m", "", LOG.read_text())
-        complaints = re.findall(r"^.*(?:WARNING: |ERROR: |Error: ).*?$", plain, re.MULTILINE)
-        fail(f"the book does not build: {complaints[0] if complaints else 'see the log'} (log: {LOG})")
+        fail(f"the book does not build: {complaint(LOG.read_text()) or 'see the log'} (log: {LOG})")
+
+
+def complaint(log: str) -> str | None:
+    """The line that says why: the book's first, or where it has none, as a crash has none, the first error's."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", log)
+    # in this order: a kernel that shuts down may have written a traceback of its own before what the book complains of
+    found = (re.search(rf"^.*{mark}.*$", plain, re.MULTILINE) for mark in ("(?:WARNING|ERROR): ", "Error: "))
+    return next((line[0] for line in found if line), None)
 
 
 @contextmanager

@@ -70,6 +70,19 @@ def test_a_notebook_that_fails_is_named(small_book: Path) -> None:
     assert "02_broken.ipynb: ValueError: no such figure" in message and "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("zmq.error.ZMQError: Socket operation on non-socket", "ERROR: 02_broken.ipynb: ValueError: no such figure"),
+        ("zmq.error.ZMQError: Socket operation on non-socket", "index.md:3: WARNING: 'myst' reference not found"),
+        ("Running Sphinx", "KeyError: 'title'"),
+    ],
+)
+def test_what_the_book_complains_of_is_told_before_what_a_kernel_writes(before: str, said: str) -> None:
+    assert book.complaint(f"{before}\n\x1b[31m{said}\x1b[39m\nRuntimeError: There was an error\n") == said
+    assert book.complaint("Running Sphinx") is None
+
+
 def test_two_servers_take_two_ports(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("here")
     with book.server(tmp_path) as first, book.server(tmp_path) as second:
