@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import signal
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
+from torch import nn
+
+M = TypeVar("M", bound=nn.Module)
 
 Progress = Callable[[str], None]
 """Is called with a line that tells how far something is, and the time left."""
@@ -20,6 +27,83 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 class CheckpointError(RuntimeError):
     """A checkpoint that does not fit; the message says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained(Generic[M]):
+    """A trained model, and the seconds that it took over all runs, by the processor's clock and by the wall's."""
+
+    model: M
+    cpu_seconds: float
+    wall_seconds: float
+
+
+class Run(ABC, Generic[M]):
+    """A training run: the state that a checkpoint holds, and one step, or one epoch. A subclass makes the optimiser."""
+
+    unit: ClassVar[str]  # "step" or "epoch": `length` is how many there are, `done` how many are over
+    digits: ClassVar[str]  # the format of a loss
+    recipe: Any  # a dataclass with a name, a seed, and build()
+    optimiser: torch.optim.Optimizer
+
+    def __init__(self, recipe: Any, length: int, device: torch.device) -> None:
+        self.recipe, self.length, self.device = recipe, length, device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.model: M = recipe.build().to(device)
+        self.random = torch.Generator().manual_seed(recipe.seed)
+        self.done, self.cpu_seconds, self.wall_seconds = 0, 0.0, 0.0
+
+    @abstractmethod
+    def _train(self) -> float:
+        """One step or epoch; returns its loss."""
+
+    @abstractmethod
+    def _remedy(self) -> str:
+        """For a loss that is not finite: when that was, and what to try."""
+
+    def advance(self) -> float:
+        """One step or epoch; returns its loss.
+
+        Raises:
+            FloatingPointError: the loss is not finite.
+        """
+        cpu, wall = time.process_time(), time.perf_counter()
+        loss = self._train()
+        self.cpu_seconds += time.process_time() - cpu
+        self.wall_seconds += time.perf_counter() - wall
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"{self.recipe.name}: the loss is {loss} {self._remedy()}")
+        self.done += 1
+        return loss
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds; a subclass adds what is its own."""
+        progress = (self.done, self.cpu_seconds, self.wall_seconds)
+        return {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "progress": progress}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.done, self.cpu_seconds, self.wall_seconds = state["progress"]
+
+    def finish(self, checkpoint: Path, progress: Progress, every: int) -> Trained[M]:
+        """Go on from the checkpoint, if there is one, to the end; raises what the `train` of every case does."""
+        name, of = self.recipe.name, dataclasses.asdict(self.recipe)
+        if checkpoint.exists():
+            self.restore(read_checkpoint(of, checkpoint))
+            progress(f"{name}: resuming at {self.unit} {self.done} of {self.length}")
+        with stop_on_interrupt() as stopped:
+            while self.done < self.length:
+                loss, stop = self.advance(), stopped()
+                if self.done % every == 0 or self.done == self.length or stop:
+                    write_checkpoint(of, self.state(), checkpoint)
+                    left = self.wall_seconds / self.done * (self.length - self.done)
+                    reached = f"{self.unit} {self.done}"
+                    progress(f"{name}: {reached}/{self.length}, loss {loss:{self.digits}}, {left:.0f} s left")
+                if stop:
+                    raise TrainingInterrupted(f"stopped at {reached}; run the same command again to go on")
+        return Trained(self.model.eval(), self.cpu_seconds, self.wall_seconds)
 
 
 def write_checkpoint(recipe: Mapping[str, Any], state: Mapping[str, Any], path: Path) -> None:

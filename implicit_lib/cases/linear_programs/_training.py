@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from implicit_lib.cases._running import (
-    Progress,
-    TrainingInterrupted,
-    read_checkpoint,
-    stop_on_interrupt,
-    write_checkpoint,
-)
+from implicit_lib.cases import _running
+from implicit_lib.cases._running import Progress
 
 from ._evaluation import Model, relative_error
 from ._instances import Instances
@@ -30,13 +24,7 @@ _RUNAWAY = 1e3
 """A state with an entry beyond it is not gone on from; solutions, in the units of a state, stay below 5."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained model, and the seconds that it took over all runs, by the processor's clock and by the wall's."""
-
-    model: Model
-    cpu_seconds: float
-    wall_seconds: float
+Trained: TypeAlias = _running.Trained[Model]
 
 
 def train(
@@ -66,20 +54,7 @@ def train(
         CheckpointError: the checkpoint is damaged, or of another recipe.
         FloatingPointError: the loss is no longer finite.
     """
-    run = _Run(recipe, instances, torch.device(device))
-    if checkpoint.exists():
-        run.restore(checkpoint)
-        progress(f"{recipe.name}: resuming at epoch {run.epoch} of {recipe.epochs}")
-    with stop_on_interrupt() as stopped:
-        while run.epoch < recipe.epochs:
-            loss = run.advance()
-            stop = stopped()
-            if run.epoch % every == 0 or run.epoch == recipe.epochs or stop:
-                run.save(checkpoint)
-                progress(run.tell(loss))
-            if stop:
-                raise TrainingInterrupted(f"stopped at epoch {run.epoch}; run the same command again to go on")
-    return Trained(run.model.eval(), run.cpu_seconds, run.wall_seconds)
+    return _Run(recipe, instances, torch.device(device)).finish(checkpoint, progress, every)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,24 +78,19 @@ class _Places:
         return cls(torch.zeros_like(ones), ones, torch.ones_like(programs.b), ones.clone())
 
 
-class _Run:
-    """A training run: the state that a checkpoint holds, and one epoch."""
+class _Run(_running.Run[Model]):
+    unit, digits = "epoch", ".4f"
+    recipe: Recipe
 
     def __init__(self, recipe: Recipe, instances: Instances, device: torch.device) -> None:
-        self.recipe, self.device = recipe, device
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.seed)
-            self.model = recipe.build().to(device)
-        self.random = torch.Generator().manual_seed(recipe.seed)
+        super().__init__(recipe, recipe.epochs, device)
         self.programs = instances.programs.to(device, torch.float32)
         self.solutions = instances.solutions.to(device, torch.float32)
         self.optimiser = torch.optim.Adam(self.model.parameters(), betas=(0.9, 0.99), fused=True)
         self.places = _Places.at_the_start(self.programs)
-        self.epoch, self.cpu_seconds, self.wall_seconds = 0, 0.0, 0.0
 
-    def advance(self) -> float:
+    def _train(self) -> float:
         """One epoch; returns the mean of its losses."""
-        cpu, wall = time.process_time(), time.perf_counter()
         phase, done = self._phase()
         order = torch.split(torch.randperm(len(self.solutions), generator=self.random), self.recipe.batch)
         total = 0.0
@@ -133,19 +103,14 @@ class _Run:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
             self.optimiser.step()
             total += loss.item() / len(order)
-        self.epoch += 1
-        self.cpu_seconds += time.process_time() - cpu
-        self.wall_seconds += time.perf_counter() - wall
-        if not math.isfinite(total):
-            raise FloatingPointError(
-                f"{self.recipe.name}: the loss is {total} in epoch {self.epoch}; try smaller learning rates than "
-                f"{phase.learning_rate}"
-            )
         return total
+
+    def _remedy(self) -> str:
+        return f"in epoch {self.done + 1}; try smaller learning rates than {self._phase()[0].learning_rate}"
 
     def _phase(self) -> tuple[Phase, int]:
         """The phase under way, and how many of its epochs are done."""
-        done = self.epoch
+        done = self.done
         for phase in self.recipe.phases:
             if done < phase.epochs:
                 return phase, done
@@ -205,27 +170,13 @@ class _Run:
     def _signs(self, *shape: int) -> Tensor:
         return (2.0 * torch.randint(0, 2, shape, generator=self.random) - 1).to(self.device)
 
-    def tell(self, loss: float) -> str:
-        left = self.wall_seconds / self.epoch * (self.recipe.epochs - self.epoch)
-        return f"{self.recipe.name}: epoch {self.epoch}/{self.recipe.epochs}, loss {loss:.4f}, {left:.0f} s left"
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"random": self.random.get_state(), "places": vars(self.places)}
 
-    def save(self, path: Path) -> None:
-        state = {
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "random": self.random.get_state(),
-            "places": vars(self.places),
-            "progress": (self.epoch, self.cpu_seconds, self.wall_seconds),
-        }
-        write_checkpoint(dataclasses.asdict(self.recipe), state, path)
-
-    def restore(self, path: Path) -> None:
-        state = read_checkpoint(dataclasses.asdict(self.recipe), path)
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    def restore(self, state: Mapping[str, Any]) -> None:
+        super().restore(state)
         self.random.set_state(state["random"])
         self.places = _Places(**{name: tensor.to(self.device) for name, tensor in state["places"].items()})
-        self.epoch, self.cpu_seconds, self.wall_seconds = state["progress"]
 
 
 def _jacobian_norm(

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from implicit_lib.cases import _files
-from implicit_lib.cases._running import (
-    Progress,
-    TrainingInterrupted,
-    read_checkpoint,
-    stop_on_interrupt,
-    write_checkpoint,
-)
+from implicit_lib.cases import _files, _running
+from implicit_lib.cases._running import Progress
 from implicit_lib.model import ImplicitModel
 
 from ._networks import slopes
@@ -27,13 +20,7 @@ from ._targets import Target, grid
 TRAINING_POINTS = 2_049
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained model, and the seconds that it took over all runs, by the processor's clock and by the wall's."""
-
-    model: nn.Module
-    cpu_seconds: float
-    wall_seconds: float
+Trained: TypeAlias = _running.Trained[nn.Module]
 
 
 def training_data(target: Target) -> tuple[Tensor, Tensor]:
@@ -72,83 +59,45 @@ def train(
         CheckpointError: the checkpoint is damaged, or of another recipe.
         FloatingPointError: the loss is no longer finite.
     """
-    run = _Run(recipe, torch.device(device))
-    if checkpoint.exists():
-        run.restore(checkpoint)
-        progress(f"{recipe.name}: resuming at step {run.step} of {recipe.steps}")
-    with stop_on_interrupt() as stopped:
-        while run.step < recipe.steps:
-            loss = run.advance()
-            stop = stopped()
-            if run.step % every == 0 or run.step == recipe.steps or stop:
-                run.save(checkpoint)
-                progress(run.tell(loss))
-            if stop:
-                raise TrainingInterrupted(f"stopped at step {run.step}; run the same command again to go on")
-    return Trained(run.model, run.cpu_seconds, run.wall_seconds)
+    return _Run(recipe, torch.device(device)).finish(checkpoint, progress, every)
 
 
-class _Run:
-    """A training run: the state that a checkpoint holds, and one step."""
+class _Run(_running.Run[nn.Module]):
+    unit, digits = "step", ".2e"
+    recipe: Recipe
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        self.recipe = recipe
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.seed)
-            self.model = recipe.build().to(device)
-        self.batches = torch.Generator().manual_seed(recipe.seed)
+        super().__init__(recipe, recipe.steps, device)
         x, y = training_data(Target(recipe.target))
         self.x, self.y = x.to(device, torch.float32), y.to(device, torch.float32)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.1
         )
-        self.step, self.cpu_seconds, self.wall_seconds = 0, 0.0, 0.0
 
-    def advance(self) -> float:
+    def _train(self) -> float:
         """One gradient step; returns the loss before it."""
-        cpu, wall = time.process_time(), time.perf_counter()
         size = self.recipe.batch
-        rows = torch.randint(len(self.x), (size,), generator=self.batches).to(self.x.device)
-        states = (torch.rand(size, 1, generator=self.batches) * 2 - 1).to(self.x.device) * STATE_RANGE
+        rows = torch.randint(len(self.x), (size,), generator=self.random).to(self.device)
+        states = (torch.rand(size, 1, generator=self.random) * 2 - 1).to(self.device) * STATE_RANGE
         loss = _loss(self.model, self.recipe, self.x[rows], self.y[rows], states)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
         self.schedule.step()
-        self.step += 1
-        value = loss.item()
-        self.cpu_seconds += time.process_time() - cpu
-        self.wall_seconds += time.perf_counter() - wall
-        if not value < float("inf"):
-            raise FloatingPointError(
-                f"{self.recipe.name}: the loss is {value} at step {self.step}; try a smaller learning_rate than "
-                f"{self.recipe.learning_rate}"
-            )
-        return value
+        return loss.item()
 
-    def tell(self, loss: float) -> str:
-        left = self.wall_seconds / self.step * (self.recipe.steps - self.step)
-        return f"{self.recipe.name}: step {self.step}/{self.recipe.steps}, loss {loss:.2e}, {left:.0f} s left"
+    def _remedy(self) -> str:
+        return f"at step {self.done + 1}; try a smaller learning_rate than {self.recipe.learning_rate}"
 
-    def save(self, path: Path) -> None:
-        state = {
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "batches": self.batches.get_state(),
-            "progress": (self.step, self.cpu_seconds, self.wall_seconds),
-        }
-        write_checkpoint(dataclasses.asdict(self.recipe), state, path)
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"schedule": self.schedule.state_dict(), "batches": self.random.get_state()}
 
-    def restore(self, path: Path) -> None:
-        state = read_checkpoint(dataclasses.asdict(self.recipe), path)
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    def restore(self, state: Mapping[str, Any]) -> None:
+        super().restore(state)
         self.schedule.load_state_dict(state["schedule"])
-        self.batches.set_state(state["batches"])
-        self.step, self.cpu_seconds, self.wall_seconds = state["progress"]
+        self.random.set_state(state["batches"])
 
 
 def _loss(model: nn.Module, recipe: Recipe, x: Tensor, wanted: Tensor, states: Tensor) -> Tensor:
