@@ -37,24 +37,6 @@ REACHED = (
     ("sqrt(x**2 + y**2)", "[-1, 1] x [-1, 1]"),
     ("1/sqrt(x**2 + y**2)", r"[-1, 1] x [-1, 1] \ {(0, 0)}"),
 )
-REFUSED = (
-    ("sqrt(x)", "[0, 4]", "infinite slope", 0),
-    ("sqrt(x - 0.1)", "[0.1, 1]", "infinite slope", 0.1),
-    ("abs(x)**(1/3)", "[-1, 1]", "infinite slope", 0),
-    ("piecewise(x <= 0, 0, sqrt(x))", "[-1, 1]", "infinite slope", 0),
-    ("piecewise(x == 0, 0, x*log(abs(x)))", "[-1, 1]", "infinite slope", 0),
-    ("piecewise(x == 0, 0, x*sin(1/x))", "[-1, 1]", "oscillating infinite slope", 0),
-    ("piecewise(x == 0, 0, sin(1/x))", "[-1, 1]", "oscillates without a limit", 0),
-    ("piecewise(x < 0, -1, x == 0, 0, 1)", "[-1, 1]", "jumps", 0),
-    ("piecewise(x < 1/3, x, x + 1)", "[-1, 1]", "jumps", 1 / 3),
-    ("piecewise(x**2 < 2, 0, 1)", "[0, 2]", "jumps", 2**0.5),
-    ("1/x", "[-1, 1]", "pole", 0),
-    ("1/(x - 1/3)", "[-1, 1]", "pole", 1 / 3),
-    ("tan(x)", "[0, 3]", "pole", np.pi / 2),
-    ("gamma(x)", "[-0.5, 1]", "pole", 0),
-    ("1/sin(1/x)", "(0, 1]", "pole", 1 / np.pi),
-    ("log(x)", "[-1, 1]", "undefined", 0),
-)
 UNDECIDED = (
     ("sqrt(x)*sqrt(x)", "[0, 1]"),
     ("piecewise(x == 0, 0, x**2*sin(1/x))", "[-1, 1]"),
@@ -68,16 +50,6 @@ def test_reached(text: str, domain: str) -> None:
     operator = RegularOperator.reaching(text, domain)
     assert time.process_time() - start <= 2
     assert operator.verdict.kind == "certified" and operator.verdict.lines
-
-
-@pytest.mark.parametrize(("text", "domain", "reason", "place"), REFUSED)
-def test_refused_with_the_true_reason_and_the_point(text: str, domain: str, reason: str, place: float) -> None:
-    start = time.process_time()
-    with pytest.raises(NotReached, match=reason) as refusal:
-        RegularOperator.reaching(text, domain)
-    assert time.process_time() - start <= 2
-    verdict = refusal.value.verdict
-    assert verdict.kind == "refuted" and verdict.at == pytest.approx((place,), abs=1e-12)
 
 
 @pytest.mark.parametrize(
