@@ -1,10 +1,12 @@
-"""Training that can be stopped and resumed at any step, the same for every case: Ctrl-C and checkpoints."""
+"""Training that can be stopped and resumed at any step, the same for every case: the loop, and its command line."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import math
 import signal
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +17,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import nn
 
+Card = dict[str, Any]
 M = TypeVar("M", bound=nn.Module)
 
 Progress = Callable[[str], None]
@@ -83,6 +86,7 @@ class Run(ABC, Generic[M]):
         return {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "progress": progress}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.done, self.cpu_seconds, self.wall_seconds = state["progress"]
@@ -104,6 +108,37 @@ class Run(ABC, Generic[M]):
                 if stop:
                     raise TrainingInterrupted(f"stopped at {reached}; run the same command again to go on")
         return Trained(self.model.eval(), self.cpu_seconds, self.wall_seconds)
+
+
+def train_once(
+    recipe: Any, folder: Path, read: Callable[[], Card], recipe_of: Callable[[Card], Any], make: Callable[[Path], Card]
+) -> Card:
+    """The card that is in the folder, if it is of this recipe, else that of `make`, which is given a checkpoint."""
+    if (folder / f"{recipe.name}.json").exists() and recipe_of(card := read()) == recipe:
+        return card
+    checkpoint = folder / f"{recipe.name}.checkpoint"
+    card = make(checkpoint)
+    checkpoint.unlink()
+    return card
+
+
+def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None, do: Callable[[Any], None]) -> int:
+    """Do what the arguments ask for; returns the exit status, and says why where it is not 0."""
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    try:
+        do(options)
+    except (TrainingInterrupted, CheckpointError) as reason:
+        print(reason, file=sys.stderr)
+        return 130 if isinstance(reason, TrainingInterrupted) else 1
+    return 0
+
+
+def add_options(command: argparse.ArgumentParser, folder: str) -> None:
+    """What can be said of any training: where to, on what, and with how many threads."""
+    command.add_argument("--output", type=Path, default=Path(folder), help="folder (default: %(default)s)")
+    command.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    command.add_argument("--threads", type=int, default=1, help="CPU threads; 1 reproduces the shipped weights")
 
 
 def write_checkpoint(recipe: Mapping[str, Any], state: Mapping[str, Any], path: Path) -> None:

@@ -10,9 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
-from implicit_lib.cases._running import CheckpointError, TrainingInterrupted
+from implicit_lib.cases._running import add_options, run_command
 
 from ._comparison import compare
 from ._recipe import EMBEDDINGS, MODELS, PRESETS, recipe
@@ -21,22 +19,16 @@ from ._weights import WEIGHTS, train_and_write
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
+    return run_command(_parser(), arguments, _run)
+
+
+def _run(options: argparse.Namespace) -> None:
     if options.command == "compare":
         compare(options.folder, progress=_tell)
-        return 0
-    chosen = recipe(options.preset, options.model, options.embedding, options.seed)
-    try:
+    else:
+        chosen = recipe(options.preset, options.model, options.embedding, options.seed)
         card = train_and_write(chosen, options.output, device=options.device, progress=_tell)
-    except TrainingInterrupted as stopped:
-        print(stopped, file=sys.stderr)
-        return 130
-    except CheckpointError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{chosen.name}: test error {card['metrics']['error']}")
-    return 0
+        print(f"{chosen.name}: test error {card['metrics']['error']}")
 
 
 def _tell(line: str) -> None:
@@ -52,9 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--model", choices=MODELS, default="implicit")
     train.add_argument("--embedding", type=int, default=8, help=f"the book's: {', '.join(map(str, EMBEDDINGS))}")
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--output", type=Path, default=Path("linear-program-runs"), help="folder (default: %(default)s)")
-    train.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    train.add_argument("--threads", type=int, default=1, help="CPU threads; 1 reproduces the shipped weights")
+    add_options(train, "linear-program-runs")
     every = commands.add_parser("compare", help="evaluate all models of a folder, beside HiGHS and a plain iteration")
     every.add_argument("--folder", type=Path, default=WEIGHTS, help="(default: %(default)s)")
     every.add_argument("--threads", type=int, default=1, help="CPU threads")

@@ -23,7 +23,6 @@ from ._recipe import Contraction, Phase, Recipe
 _RUNAWAY = 1e3
 """A state with an entry beyond it is not gone on from; solutions, in the units of a state, stay below 5."""
 
-
 Trained: TypeAlias = _running.Trained[Model]
 
 

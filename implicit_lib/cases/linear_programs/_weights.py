@@ -10,7 +10,7 @@ import torch
 
 from implicit_lib.cases import _files
 from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
-from implicit_lib.cases._running import Progress
+from implicit_lib.cases._running import Progress, train_once
 
 from ._evaluation import FIELDS, Model, errors, moduli, sensitivity
 from ._instances import Instances, held_out_instances, training_instances
@@ -34,16 +34,16 @@ def train_and_write(
         TrainingInterrupted, CheckpointError, FloatingPointError: as `train` does.
         WeightsError: the folder holds a card of that name that is damaged.
     """
-    if (folder / f"{recipe.name}.json").exists():
-        card = read_card(recipe.model, recipe.embedding, seed=recipe.seed, folder=folder)
-        if recipe_of(card) == recipe:
-            return card
-    instances = training_instances(progress=progress)
-    checkpoint = folder / f"{recipe.name}.checkpoint"
-    trained = train(recipe, instances, checkpoint, device=device, progress=progress)
-    card = write_model(recipe, trained, instances, held_out_instances(progress=progress), folder)
-    checkpoint.unlink()
-    return card
+
+    def make(checkpoint: Path) -> dict[str, Any]:
+        instances = training_instances(progress=progress)
+        trained = train(recipe, instances, checkpoint, device=device, progress=progress)
+        return write_model(recipe, trained, instances, held_out_instances(progress=progress), folder)
+
+    def read() -> dict[str, Any]:
+        return read_card(recipe.model, recipe.embedding, seed=recipe.seed, folder=folder)
+
+    return train_once(recipe, folder, read=read, recipe_of=recipe_of, make=make)
 
 
 def write_model(

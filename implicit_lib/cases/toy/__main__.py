@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-import torch
-
-from implicit_lib.cases._running import CheckpointError, TrainingInterrupted
+from implicit_lib.cases._running import add_options, run_command
 
 from ._comparison import compare
 from ._recipe import MODELS, TARGETS, recipe
@@ -21,22 +18,16 @@ from ._weights import train_and_write
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    try:
-        if options.command == "compare":
-            compare(options.output, device=options.device)
-        else:
-            chosen = recipe(options.preset, options.model, options.target)
-            card = train_and_write(chosen, options.output, device=options.device)
-            print(f"{chosen.name}: {card['metrics']}")
-    except TrainingInterrupted as stopped:
-        print(stopped, file=sys.stderr)
-        return 130
-    except CheckpointError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return run_command(_parser(), arguments, _run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.command == "compare":
+        compare(options.output, device=options.device)
+    else:
+        chosen = recipe(options.preset, options.model, options.target)
+        card = train_and_write(chosen, options.output, device=options.device)
+        print(f"{chosen.name}: {card['metrics']}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,9 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--model", choices=MODELS, default="implicit")
     every = commands.add_parser("compare", help="everything behind the chapter's table: half an hour of one core")
     for command in (train, every):
-        command.add_argument("--output", type=Path, default=Path("toy-runs"), help="folder (default: %(default)s)")
-        command.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-        command.add_argument("--threads", type=int, default=1, help="CPU threads; 1 reproduces the shipped weights")
+        add_options(command, "toy-runs")
     return parser
 
 

@@ -19,7 +19,6 @@ from ._targets import Target, grid
 
 TRAINING_POINTS = 2_049
 
-
 Trained: TypeAlias = _running.Trained[nn.Module]
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from implicit_lib.cases import _files
 from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
-from implicit_lib.cases._running import Progress
+from implicit_lib.cases._running import Progress, train_once
 
 from ._evaluation import evaluate
 from ._networks import flops_per_pass
@@ -98,12 +98,10 @@ def train_and_write(
         TrainingInterrupted, CheckpointError, FloatingPointError: as `train` does.
         WeightsError: the folder holds a card of that name that is damaged.
     """
-    if (folder / f"{recipe.name}.json").exists():
-        card = read_card(recipe.model, recipe.target, folder=folder)
-        if card["recipe"] == dataclasses.asdict(recipe):
-            return card
-    checkpoint = folder / f"{recipe.name}.checkpoint"
-    trained = train(recipe, checkpoint, device=device, progress=progress)
-    card = write_model(recipe, trained, folder)
-    checkpoint.unlink()
-    return card
+    return train_once(
+        recipe,
+        folder,
+        read=lambda: read_card(recipe.model, recipe.target, folder=folder),
+        recipe_of=lambda card: Recipe(**card["recipe"]),
+        make=lambda path: write_model(recipe, train(recipe, path, device=device, progress=progress), folder),
+    )
