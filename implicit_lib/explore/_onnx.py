@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 
@@ -23,21 +24,58 @@ _NO_ONNX_FORM = {torch.ops.aten._new_zeros_with_same_feature_meta.default: _zero
 
 
 _aten = torch.ops.aten
-_ARITHMETIC = {_aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor}
+
+_FOR_TENSORS = {
+    _aten.add.Tensor: _aten.add.Tensor,
+    _aten.sub.Tensor: _aten.sub.Tensor,
+    _aten.mul.Tensor: _aten.mul.Tensor,
+    _aten.div.Tensor: _aten.div.Tensor,
+    _aten.add_.Tensor: _aten.add_.Tensor,
+    _aten.sub_.Tensor: _aten.sub_.Tensor,
+    _aten.mul_.Tensor: _aten.mul_.Tensor,
+    _aten.div_.Tensor: _aten.div_.Tensor,
+    _aten.clamp.default: _aten.clamp.Tensor,
+    _aten.pow.Scalar: _aten.pow.Tensor_Tensor,
+    _aten.masked_fill.Scalar: _aten.masked_fill.Tensor,
+}
+"""Operations that may be given numbers, and the same operations for tensors only."""
+
+_FILLED = {_aten.full.default, _aten.full_like.default, _aten.scalar_tensor.default}
+"""Operations that make a tensor of one number, their last argument."""
 
 
 def _keep_digits(plain: GraphModule) -> None:
-    """Numbers in float64 arithmetic become tensors: the exporter rounds Python's floats to float32."""
-    for node in plain.graph.nodes:
+    """Numbers in float64 arithmetic become tensors: the exporter rounds Python's floats to float32.
+
+    Those of the operations above, that is; of others, such as `remainder` or `lerp`, they stay rounded.
+    """
+    for node in list(plain.graph.nodes):
         made = node.meta.get("val")
-        if node.target in _ARITHMETIC and isinstance(made, Tensor) and made.dtype == torch.float64:
-            for place, argument in enumerate(node.args):
-                if isinstance(argument, float):
-                    name = f"{node.name}_number_{place}"
-                    plain.register_buffer(name, torch.tensor(argument, dtype=torch.float64))
-                    with plain.graph.inserting_before(node):
-                        node.update_arg(place, plain.graph.get_attr(name))
+        if not (isinstance(made, Tensor) and made.dtype == torch.float64 and any(map(_is_rounded, node.args))):
+            continue
+        if node.target is _aten.rsub.Scalar:  # (x, number) for number − x
+            node.target, node.args = _aten.sub.Tensor, (node.args[1], node.args[0], *node.args[2:])
+        with plain.graph.inserting_before(node):
+            if node.target in _FILLED:
+                number = _constant(plain, f"{node.name}_number", node.args[-1])
+                node.replace_all_uses_with(plain.graph.call_function(_aten.expand.default, (number, list(made.shape))))
+                plain.graph.erase_node(node)
+            elif node.target in _FOR_TENSORS:
+                node.target = _FOR_TENSORS[node.target]
+                for place, argument in enumerate(node.args):
+                    if isinstance(argument, int | float):
+                        node.update_arg(place, _constant(plain, f"{node.name}_number_{place}", argument))
     plain.recompile()
+
+
+def _is_rounded(argument: object) -> bool:
+    """Whether it is a number that float32 has not."""
+    return isinstance(argument, float) and math.isfinite(argument) and torch.tensor(argument).item() != argument
+
+
+def _constant(plain: GraphModule, name: str, value: float) -> Node:
+    plain.register_buffer(name, torch.tensor(value, dtype=torch.float64))
+    return plain.graph.get_attr(name)
 
 
 class Exports:

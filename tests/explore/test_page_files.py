@@ -149,3 +149,39 @@ def test_a_failure_fails_the_cell(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv(PAGE_FILES, str(blocked))
     with pytest.raises(FileExistsError):
         symbolic()
+
+
+class Numbers(nn.Module):
+    """Arithmetic with numbers that float32 has not."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        y = x.clone()
+        y.mul_(0.1)
+        return (
+            *(0.1 * x, x + 0.1, x - 0.1, 0.1 - x, x / 0.1, 0.1 / x, 0.1**x, x**0.1, y),
+            *(x.clamp(min=0.7), x.clamp(max=0.7), x.clamp(0.0, 0.7), x.masked_fill(x > 1, 0.1)),
+            *(torch.where(x > 0.3, x, 0.1), x + torch.full((3,), 0.1, dtype=x.dtype), x + torch.full_like(x, 0.1)),
+            torch.sin(2 * torch.pi * x),
+        )
+
+
+def exported(module: nn.Module, x: Tensor, folder: Path) -> list[Tensor]:
+    """What the module's ONNX file gives."""
+    outputs = [f"y{number}" for number in range(len(module(x)))]
+    file = Exports(folder).add(module, module, [x], ["x"], outputs, "numbers")
+    session = onnxruntime.InferenceSession(folder / file)
+    return [torch.from_numpy(y) for y in session.run(outputs, {"x": x.numpy()})]
+
+
+def test_float64_keeps_the_digits_of_numbers_in_onnx(tmp_path: Path) -> None:
+    x = torch.tensor([0.3, 0.9, 1.7], dtype=torch.float64)
+    for number, (found, expected) in enumerate(zip(exported(Numbers(), x, tmp_path), Numbers()(x), strict=True)):
+        assert found.dtype is torch.float64
+        torch.testing.assert_close(found, expected, rtol=1e-15, atol=1e-15, msg=lambda m, n=number: f"output {n}: {m}")
+
+
+def test_float32_stays_float32_in_onnx(tmp_path: Path) -> None:
+    x = torch.tensor([0.3, 0.9, 1.7])
+    for found, expected in zip(exported(Numbers(), x, tmp_path), Numbers()(x), strict=True):
+        assert found.dtype is torch.float32
+        torch.testing.assert_close(found, expected)
