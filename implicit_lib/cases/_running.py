@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import nn
 
+from ._files import WeightsError
+
 Card = dict[str, Any]
 M = TypeVar("M", bound=nn.Module)
 
@@ -128,9 +130,12 @@ def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None, do
     torch.set_num_threads(options.threads)
     try:
         do(options)
-    except (TrainingInterrupted, CheckpointError) as reason:
+    except KeyboardInterrupt as reason:
+        print(str(reason) or "stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    except (CheckpointError, WeightsError) as reason:
         print(reason, file=sys.stderr)
-        return 130 if isinstance(reason, TrainingInterrupted) else 1
+        return 1
     return 0
 
 

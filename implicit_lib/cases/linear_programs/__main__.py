@@ -12,7 +12,7 @@ from pathlib import Path
 
 from implicit_lib.cases._running import add_options, run_command
 
-from ._comparison import compare
+from ._comparison import RESULTS, compare
 from ._recipe import EMBEDDINGS, MODELS, PRESETS, recipe
 from ._weights import WEIGHTS, train_and_write
 
@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     if options.command == "compare":
         compare(options.folder, progress=_tell)
+        print(f"written: {options.folder / RESULTS.name}")
     else:
         chosen = recipe(options.preset, options.model, options.embedding, options.seed)
         card = train_and_write(chosen, options.output, device=options.device, progress=_tell)
@@ -45,7 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--embedding", type=int, default=8, help=f"the book's: {', '.join(map(str, EMBEDDINGS))}")
     train.add_argument("--seed", type=int, default=0)
     add_options(train, "linear-program-runs")
-    every = commands.add_parser("compare", help="evaluate all models of a folder, beside HiGHS and a plain iteration")
+    every = commands.add_parser(
+        "compare",
+        help="evaluate all models of a folder, beside HiGHS and a plain iteration; goes on where it was stopped",
+    )
     every.add_argument("--folder", type=Path, default=WEIGHTS, help="(default: %(default)s)")
     every.add_argument("--threads", type=int, default=1, help="CPU threads")
     return parser

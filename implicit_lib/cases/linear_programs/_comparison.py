@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from implicit_lib.cases._files import WeightsError
+from implicit_lib.cases._files import WeightsError, data_hash
 from implicit_lib.cases._running import Progress
 
 from ._evaluation import FIELDS, Model, errors, perturbation, relative_error
@@ -37,6 +38,9 @@ TWICE = Size(constraints=20, variables=100, nonzeros=200)
 SOME = 200
 """Programs on which the costly comparisons are made: the first of the test set."""
 
+_TIMED = 50
+"""Programs by which HiGHS is timed."""
+
 _LONG = (1, 2, 3, 5, 8, 12, 16, 24, 32, 50, 100, 200, 500, 1000, 2000)
 _PRIMAL_DUAL = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 _WEIGHTS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
@@ -49,8 +53,8 @@ def shipped(folder: Path = WEIGHTS) -> list[Name]:
     for model in MODELS:
         for embedding in EMBEDDINGS:
             cards = folder.glob(f"{model}-{embedding}-seed*.json")
-            seeds = sorted(int(card.stem.partition("seed")[2]) for card in cards)
-            found += [(model, embedding, seed) for seed in seeds]
+            seeds = [card.stem.partition("seed")[2] for card in cards]
+            found += [(model, embedding, seed) for seed in sorted(int(seed) for seed in seeds if seed.isdecimal())]
     return found
 
 
@@ -106,36 +110,99 @@ def true_sensitivity(programs: LinearProgram, solutions: Tensor, field: Any, *, 
 def compare(folder: Path = WEIGHTS, *, progress: Progress = print) -> dict[str, Any]:
     """Evaluate the models of the folder, and write comparison.json there; returns its content. Some minutes.
 
-    Times are those of this machine: leave it alone meanwhile.
+    Times are those of this machine: leave it alone meanwhile. Every part that is done is kept in comparison.json.part;
+    when interrupted, call it again to go on. A part is taken over only on the same machine and for the same weights.
+
+    Args:
+        folder: with the cards and the weights of all models that are to be compared.
+        progress: called with a line for every part, which tells the time left.
+
+    Raises:
+        WeightsError: the folder has no models, or the weights of a card are missing or damaged.
     """
-    test = held_out_instances()
-    some = _first(test, SOME)
-    progress("drawing programs of twice the size")
-    twice = generate(SOME, seed=3, size=TWICE)
     models = {name: load(name[0], name[1], seed=name[2], folder=folder) for name in shipped(folder)}
+    if not models:
+        raise WeightsError(f"{folder} has no models; give the folder into which they were trained")
+    machine = f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} thread"
+    progress("drawing test programs, and some of twice the size")
+    some, twice = _first(held_out_instances(), SOME), generate(SOME, seed=3, size=TWICE)
+    parts: dict[str, tuple[float, Callable[[], Any]]] = {}
+    for name, model in models.items():
+        timed = name[2] == min(seed for *same, seed in models if same == list(name[:2]))
+        effort = _LONG[-1] * (1 + pass_flops(model) / 1e6) if isinstance(model, ImplicitGNN) else 10
+        parts[f"{_key(name)} {_digest(model)}"] = (effort, partial(_of_model, model, some, twice, timed))
+    parts["HiGHS"] = (1_000, partial(_of_highs, some))
+    parts["primal–dual iteration"] = (10_000, partial(_primal_dual_results, some))
+    found = _in_parts(parts, folder / (RESULTS.name + ".part"), machine, progress)
+    sensitivity, highs = found["HiGHS"]
+    of_models = {_key(name): found[part] for name, part in zip(models, parts, strict=False)}
     results: dict[str, Any] = {
         "what": f"errors on the first {SOME} test programs, and on {SOME} of twice the size; seconds a program",
-        "machine": f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} thread",
-        "twice": {},
-        "long": {},
-        "seconds": {},
+        "machine": machine,
+        **{kind: {key: each[kind] for key, each in of_models.items()} for kind in ("twice", "long")},
+        "seconds": {key: each["seconds"] for key, each in of_models.items() if "seconds" in each} | {"highs": highs},
+        "sensitivity": sensitivity,
+        "primal_dual": found["primal–dual iteration"],
     }
-    for name, model in models.items():
-        key = f"{name[0]}-{name[1]}-seed{name[2]}"
-        progress(key)
-        results["twice"][key] = _picked(errors(model, twice), CARD_ITERATIONS)
-        results["long"][key] = _picked(errors(model, some, _LONG[-1]), _LONG)
-        if name[2] == min(seed for *same, seed in models if same == list(name[:2])):
-            results["seconds"][key] = _seconds(model, some.programs)
-    progress("HiGHS and the primal–dual iteration")
-    results["sensitivity"] = {
+    (folder / RESULTS.name).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (folder / (RESULTS.name + ".part")).unlink()
+    return results
+
+
+def _in_parts(
+    parts: Mapping[str, tuple[float, Callable[[], Any]]], path: Path, machine: str, progress: Progress
+) -> dict[str, Any]:
+    """What each part gives, by its name; what is done is kept in the file. A part is its effort and what to call."""
+    kept: dict[str, Any] = {}
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if before["machine"] == machine:
+            kept = {part: result for part, result in before["parts"].items() if part in parts}
+            progress(f"{len(kept)} of {len(parts)} parts are done already")
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        progress(f"{path} is damaged; starting again")
+    efforts = {part: effort for part, (effort, _) in parts.items() if part not in kept}
+    start, done = time.perf_counter(), 0.0
+    for number, (part, effort) in enumerate(efforts.items(), len(kept) + 1):
+        left = sum(efforts.values()) - done
+        time_left = f", {(time.perf_counter() - start) * left / done:.0f} s left" if done else ""
+        progress(f"{part} ({number} of {len(parts)}{time_left})")
+        kept[part] = parts[part][1]()
+        done += effort
+        unfinished = path.with_name(path.name + ".new")
+        unfinished.write_text(json.dumps({"machine": machine, "parts": kept}), encoding="utf-8")
+        unfinished.replace(path)
+    return kept
+
+
+def _key(name: Name) -> str:
+    return f"{name[0]}-{name[1]}-seed{name[2]}"
+
+
+def _digest(model: Model) -> str:
+    """Tells weights from others."""
+    return data_hash(*model.state_dict().values())[:8]
+
+
+def _of_model(model: Model, some: Instances, twice: Instances, timed: bool) -> dict[str, Any]:
+    results: dict[str, Any] = {
+        "twice": _picked(errors(model, twice), CARD_ITERATIONS),
+        "long": _picked(errors(model, some, _LONG[-1]), _LONG),
+    }
+    if timed:
+        results["seconds"] = _seconds(model, some.programs)
+    return results
+
+
+def _of_highs(some: Instances) -> tuple[dict[str, float], float]:
+    """L of the true map in every field, and seconds a program."""
+    sensitivity: dict[str, float] = {
         field: float(f"{true_sensitivity(some.programs, some.solutions, field).mean():.4e}") for field in FIELDS
     }
-    results["primal_dual"] = _primal_dual_results(some)
-    few = some.programs.take(slice(0, 50))
-    results["seconds"]["highs"] = _fastest(lambda: optimum(few)) / 50
-    (folder / RESULTS.name).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    return results
+    few = some.programs.take(slice(0, _TIMED))
+    return sensitivity, float(f"{_fastest(lambda: optimum(few)) / len(few.c):.3e}")
 
 
 def _first(instances: Instances, count: int) -> Instances:

@@ -23,10 +23,15 @@ def primal_dual(programs: LinearProgram, at: Iterable[int], *, weight: float = 1
         programs: x, (B, …).
         at: which iterates to keep.
         weight: ω, the size of prices over that of solutions; a tuned number.
+
+    Raises:
+        ValueError: `at` is empty, or one of it is negative.
     """
     A, b, equality, c, lower, upper = (field.double() for field in programs)
-    norm = torch.linalg.matrix_norm(A, ord=2).clamp(min=1e-12).unsqueeze(1) if A.shape[1] else torch.ones(len(c), 1)
     wanted = sorted(set(at))
+    if not wanted or wanted[0] < 0:
+        raise ValueError(f"at: must name iterations from 0 on, but is {wanted}")
+    norm = torch.linalg.matrix_norm(A, ord=2).clamp(min=1e-12).unsqueeze(1) if A.shape[1] else torch.ones_like(c[:, :1])
     y = torch.zeros_like(c).clamp(lower, upper)
     prices, kept = torch.zeros_like(b), []
     least = torch.where(equality > 0.5, -torch.inf, 0.0)
