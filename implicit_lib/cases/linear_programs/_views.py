@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ._evaluation import relative_error
-from ._networks import ExplicitGNN, ImplicitGNN
+from ._networks import FARTHEST_BOUND, ExplicitGNN, ImplicitGNN
 from ._optimum import optimum
 from ._program import LinearProgram
 
@@ -45,7 +46,23 @@ def _along(one: LinearProgram, cost: int, grid: Tensor) -> LinearProgram:
 
 
 def perturbed(programs: LinearProgram, moved: Sequence[int], grid: Tensor) -> Perturbed:
-    """Solve every program at every point of the grid, by HiGHS; some millisecond each."""
+    """Solve every program at every point of the grid, by HiGHS; some millisecond each.
+
+    Args:
+        programs: I programs of one size.
+        moved: which cost moves, for each of them.
+        grid: (S,), the changes of that cost; at least two, ascending in equal steps.
+
+    Raises:
+        ValueError: `moved` or `grid` is not such.
+        LinearProgramError: a program is infeasible or unbounded somewhere on the grid.
+    """
+    count, n = programs.c.shape
+    if len(moved) != count or not all(0 <= cost < n for cost in moved):
+        raise ValueError(f"moved: must be a number from 0 to {n - 1} for each of the {count} programs, but is {moved}")
+    steps = grid.double().diff()
+    if len(steps) == 0 or not (steps > 0).all() or not torch.allclose(steps, steps.mean(), rtol=1e-3, atol=0):
+        raise ValueError(f"grid: must be two or more numbers, ascending in equal steps, but is {grid.tolist()}")
     solutions = [optimum(_along(programs.take(slice(i, i + 1)), cost, grid.double())) for i, cost in enumerate(moved)]
     return Perturbed(programs, tuple(moved), grid.double(), torch.stack(solutions))
 
@@ -88,11 +105,13 @@ def walk(model: ImplicitGNN, rival: ExplicitGNN, problems: Perturbed, *, shelf: 
 
     The view reads the change, and has the arrays
     - variable, y, optimum (n,): the answer at the change, and the truth;
-    - bounds x, bounds y (3n,): a line from the lower to the upper bound of every variable;
+    - bounds x, bounds y (3n,): a line from the lower to the upper bound of every variable, which ends at
+      `FARTHEST_BOUND` where there is none;
     - edges x, edges y (3k,) for k nonzeros, constraint x, constraint y (m,): the graph, its variables at their values,
-      its constraints on a shelf above, and higher by how far they are violated, but not out of sight;
+      its constraints on a shelf above, and higher by how far they are violated, but not out of sight; k is that of the
+      program with most nonzeros, and the lines that others have not are gaps;
     - grid, answer, true answer, rival answer (S,): how far along the way from the optimum at the lowest change (0) to
-      that at the highest (1);
+      that at the highest (1), or 0 where these are the same;
     and the scalars change, answer here; error, rival error (the paper's), objective, optimal objective, relative
     objective (over the size of the optimal one), violation (the
     largest |A y − b|, or A y − b where it is positive), slope and true slope (the largest change of the solution from
@@ -100,19 +119,13 @@ def walk(model: ImplicitGNN, rival: ExplicitGNN, problems: Perturbed, *, shelf: 
 
     Args:
         model: it is copied; any embedding.
-        rival: an explicit network, whose answers are shown beside.
+        rival: an explicit network, whose answers, in float32, are shown beside; it is copied.
         problems: what is walked on.
         shelf: the height at which constraints that hold are drawn, above all variables; 40 % above it sight ends.
     """
-    model = _double_copy(model)
+    model = copy.deepcopy(model).cpu().double().eval().requires_grad_(False)
+    rival = copy.deepcopy(rival).cpu().float().eval().requires_grad_(False)
     return Walk(_Encode(model, rival, problems), _Step(model), _View(model, problems, shelf), _zeros(problems))
-
-
-def _double_copy(model: ImplicitGNN) -> ImplicitGNN:
-    own = ImplicitGNN(model.decoder.first.in_features - 1, units=model.encoder.units)
-    own.load_state_dict(model.state_dict())
-    own.double().eval().requires_grad_(False)
-    return own
 
 
 def _zeros(problems: Perturbed) -> Tensor:
@@ -134,16 +147,16 @@ class _Encode(nn.Module):
         self.encoder = model.encoder
         for name, field in zip(LinearProgram._fields, problems.programs, strict=True):
             self.register_buffer(name, field)
-        places = [(each != 0).nonzero() for each in problems.programs.A]
+        places = nn.utils.rnn.pad_sequence([_edges(A) for A in problems.programs.A], True, padding_value=-1)
         every = range(len(problems.moved))
         with torch.no_grad():
-            answers = [rival.float()(problems.at(i).to(torch.float32)).double() for i in every]
+            answers = [rival(problems.at(i).to(torch.float32)).double() for i in every]
         self.register_buffer("solutions", problems.solutions)
         self.register_buffer("rival", torch.stack(answers))
         self.register_buffer("moved", torch.tensor(problems.moved).double())
         self.register_buffer("grid", problems.grid)
-        self.register_buffer("rows", torch.stack([each[:, 0] for each in places]).double())
-        self.register_buffer("columns", torch.stack([each[:, 1] for each in places]).double())
+        self.register_buffer("rows", places[..., 0].double())
+        self.register_buffer("columns", places[..., 1].double())
 
     def forward(self, *instance: Tensor) -> tuple[Tensor, ...]:
         number = instance[0].reshape(1).long() if instance else torch.zeros(1, dtype=torch.long)
@@ -178,8 +191,13 @@ class _Encode(nn.Module):
             chosen("rival"),
             _is(chosen("columns").reshape(-1, 1), n),
             _is(chosen("rows").reshape(-1, 1), m),
-            across / across.square().sum(),
+            across / across.square().sum().clamp(min=torch.finfo(across.dtype).tiny),
         )
+
+
+def _edges(A: Tensor) -> Tensor:
+    """The rows and columns (k, 2) of the nonzeros."""
+    return (A != 0).nonzero()
 
 
 def _is(number: Tensor, count: int) -> Tensor:
@@ -209,7 +227,7 @@ class _View(nn.Module):
         self.spacing = float(problems.grid[1] - problems.grid[0])
         self.register_buffer("grid", problems.grid)
         self.register_buffer("places", torch.arange(1.0, n + 1).double())
-        self.register_buffer("across", (torch.arange(m).double() + 0.5) * n / m + 0.5)
+        self.register_buffer("across", (torch.arange(m).double() + 0.5) * n / max(m, 1) + 0.5)
 
     def forward(
         self,
@@ -238,8 +256,10 @@ class _View(nn.Module):
         height = self.height + violation.clamp(max=0.4 * self.height)
         gap = torch.full_like(y, torch.nan)
         hole = torch.full_like(to_variable[:, 0], torch.nan)
+        there = torch.where(to_variable.sum(dim=1) > 0, 1.0, hole)  # as many lines for every program
         nothing = 0 * y[0]  # an exported graph gives out what it computes, not what it stores
         start = solutions[:1]
+        low, high = (bound.clamp(-FARTHEST_BOUND, FARTHEST_BOUND) + nothing for bound in (lower, upper))
 
         def line(from_: Tensor, to: Tensor, hole: Tensor) -> Tensor:
             return torch.stack([from_, to, hole], dim=1).flatten()
@@ -252,8 +272,8 @@ class _View(nn.Module):
             "y": y,
             "optimum": best + nothing,
             "bounds x": line(self.places + nothing, self.places + nothing, gap),
-            "bounds y": line(lower + nothing, upper + nothing, gap),
-            "edges x": line(to_constraint @ self.across, to_variable @ self.places, hole) + nothing,
+            "bounds y": line(low, high, gap),
+            "edges x": line(there * (to_constraint @ self.across), to_variable @ self.places, hole) + nothing,
             "edges y": line(to_constraint @ height, to_variable @ y, hole),
             "constraint x": self.across + nothing,
             "constraint y": height,
@@ -268,7 +288,7 @@ class _View(nn.Module):
             "objective": c @ y,
             "optimal objective": c @ best + nothing,
             "relative objective": c @ y / (c @ best).abs().clamp(min=1e-9),
-            "violation": violation.max(),
+            "violation": torch.cat([violation, 0 * y[:1]]).max(),
             "slope": answers.diff(dim=0).norm(dim=1).max() / self.spacing,
             "true slope": solutions.diff(dim=0).norm(dim=1).max() / self.spacing + nothing,
         }
