@@ -60,6 +60,7 @@ def test_a_text_is_scipys_arrays() -> None:
         ("min: x\n-2x <= 4\n-3 >= 3x", {"lower": [-2], "upper": [-1]}),
         ("min: x\n1 <= 2x + 1 <= 5", {"lower": [0], "upper": [2]}),
         ("min: x\nx >= 0\nx >= 1\nx <= 9\nx <= 7", {"lower": [1], "upper": [7]}),  # the tighter ones
+        ("min: x\nx >= 1\nx >= 0\nx <= 7\nx <= 9\n2x >= 1", {"lower": [1], "upper": [7]}),
         ("min: x\nx + y <= y + 2", {"names": ("x", "y"), "upper": [2, INFINITY], "A": []}),  # y cancels
         ("min: 2e3x + 2e - 3x + .5E1z + 2.y\nx=0", {"names": ("x", "e", "z", "y"), "c": [1997, 2, 5, 2]}),
         ("min: 2 e1 + 3*e2 + 4 * e3\ne1=0", {"names": ("e1", "e2", "e3"), "c": [2, 3, 4]}),
