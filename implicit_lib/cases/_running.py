@@ -131,7 +131,8 @@ def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None, do
     try:
         do(options)
     except KeyboardInterrupt as reason:
-        print(str(reason) or "stopped; run the same command again to go on", file=sys.stderr)
+        told = isinstance(reason, TrainingInterrupted)
+        print(reason if told else "stopped; run the same command again to go on", file=sys.stderr)
         return 130
     except (CheckpointError, WeightsError) as reason:
         print(reason, file=sys.stderr)

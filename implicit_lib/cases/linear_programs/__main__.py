@@ -46,10 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--embedding", type=int, default=8, help=f"the book's: {', '.join(map(str, EMBEDDINGS))}")
     train.add_argument("--seed", type=int, default=0)
     add_options(train, "linear-program-runs")
-    every = commands.add_parser(
-        "compare",
-        help="evaluate all models of a folder, beside HiGHS and a plain iteration; goes on where it was stopped",
-    )
+    every = commands.add_parser("compare", help="evaluate all models of a folder, or go on with it")
     every.add_argument("--folder", type=Path, default=WEIGHTS, help="(default: %(default)s)")
     every.add_argument("--threads", type=int, default=1, help="CPU threads")
     return parser
