@@ -236,15 +236,16 @@ def test_the_command_line_names_what_is_wrong(
     try:
         assert main(["compare", "--folder", str(tmp_path / "nowhere")]) == 1
         assert f"{tmp_path / 'nowhere'} has no models; give the folder" in capsys.readouterr().err
-        (runs / "implicit-4-seed1.safetensors").unlink()
+        (runs / "implicit-4-seed1.safetensors").write_bytes(b"damage")
         assert main(["compare", "--folder", str(runs)]) == 1
         message = capsys.readouterr().err
-        assert "implicit-4-seed1.safetensors is missing" in message and "--seed 1" in message
-        (runs / "implicit-4-seed1.json").unlink()
+        assert "implicit-4-seed1.safetensors is damaged" in message and "--seed 1" in message
+        (runs / "implicit-4-seed1.safetensors").unlink()
         monkeypatch.setattr(comparison, "_of_highs", lambda some: (_ for _ in ()).throw(KeyboardInterrupt))
         assert main(["compare", "--folder", str(runs)]) == 130
         seen = capsys.readouterr()
-        assert "run the same command again to go on" in seen.err and "implicit-4-seed0" in seen.out
+        assert "run the same command again to go on" in seen.err
+        assert "implicit-4-seed0" in seen.out and "seed1" not in seen.out  # whose card is there, its weights are not
     finally:
         torch.set_num_threads(threads)
     with pytest.raises(WeightsError, match=r"comparison\.json cannot be read.*linear_programs compare"):
