@@ -35,6 +35,10 @@ FILES = {
     "mathjs/lib/browser/math.js.LICENSE.txt": "mathjs/math.js.LICENSE.txt",
     "mathjs/LICENSE": "mathjs/LICENSE",
     "mathjs/NOTICE": "mathjs/NOTICE",
+    # Solves the linear programs that a visitor types; loaded when the first one is applied.
+    "highs/build/highs.mjs": "highs/highs.mjs",
+    "highs/build/highs.wasm": "highs/highs.wasm",
+    "highs/LICENSE": "highs/LICENSE",
     "plotly.js-cartesian-dist-min/plotly-cartesian.min.js": "plotly/plotly-cartesian.min.js",
     "plotly.js-cartesian-dist-min/LICENSE": "plotly/LICENSE",
     "onnxruntime-web/dist/ort.wasm.min.mjs": "onnxruntime/ort.wasm.min.mjs",

@@ -18,4 +18,6 @@ from ._symbolic import Maximum as Maximum
 from ._symbolic import SymbolicSystem as SymbolicSystem
 from ._symbolic import tangent as tangent
 from ._system import System as System
+from ._text import Reading as Reading
+from ._text import Text as Text
 from ._torch_system import TorchSystem as TorchSystem

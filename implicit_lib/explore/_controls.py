@@ -14,7 +14,8 @@ class ControlError(ValueError):
     """A control was given a value it cannot take; the message says which one and what it can take."""
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise `ControlError` unless the name is an identifier."""
     if not name.isidentifier():
         raise ControlError(f"A control's name must be an identifier, such as 'eta'; got {name!r}.")
 
@@ -29,7 +30,7 @@ class Iterations:
     name: str = "t"
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if self.maximum < 1:
             raise ControlError(f"Iterations.maximum must be at least 1; got {self.maximum}.")
         self.validate(self.value)
@@ -63,7 +64,7 @@ class Slider:
     format: str = ".2f"
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if not (self.minimum < self.maximum and 0 < self.step <= self.maximum - self.minimum):
             raise ControlError(
                 f"Slider '{self.name}' needs minimum < maximum and 0 < step ≤ maximum − minimum; "
@@ -109,7 +110,7 @@ class Choice:
     value: str
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if len(self.options) < 2 or len(set(self.options)) != len(self.options):
             raise ControlError(f"Choice '{self.name}' needs at least two different options; got {list(self.options)}.")
         self.validate(self.value)
@@ -128,6 +129,3 @@ class Choice:
         """The page's description of this control."""
         return {"kind": "choice", "name": self.name, "label": self.label, "options": list(self.options),
                 "value": self.value}  # fmt: skip
-
-
-Control = Iterations | Slider | Choice

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._controls import Choice, Control, ControlError, Iterations
+from ._controls import Choice, ControlError, Iterations, Slider
 from ._page import write_page
 from ._panels import History, Now, Panel, Readout, Reference
 from ._system import Arrays, System, Trajectory
+from ._text import Reading, Text
 
 if TYPE_CHECKING:
     from ._widget import ExplorerWidget
@@ -22,6 +23,7 @@ PAGE_FILES = "IMPLICIT_LIB_PAGE_FILES"
 
 PAGE_MIME = "application/vnd.rich-equilibria.explorer+json"
 
+Control = Iterations | Slider | Choice | Text
 PanelArrays = dict[str, dict[str, dict[str, np.ndarray[Any, Any]]]]
 
 
@@ -35,7 +37,8 @@ class Explorer:
         name: an identifier, unique in the book; the page's file and the tests carry it.
         title: the figure's heading.
         system: what is iterated; or, with `chosen_by`, one system for each option of that choice.
-        controls: exactly one `Iterations`, then sliders and choices. The iteration count is shown first.
+        controls: exactly one `Iterations`, then sliders and choices. The iteration count is shown first; above it what
+            the reader types, where there is a `Text`, whose arrays are read by systems as if they were controls.
         panels: the plots.
         readouts: the numbers beside them.
         chosen_by: the name of the choice that selects the system. Any further choice is read by systems, as a slider
@@ -91,12 +94,13 @@ class Explorer:
     def _check_references(self) -> None:
         """Every control that a system reads, and every array that a panel draws, exists; and every choice is read."""
         settings = self.settings()
+        numbers_set = set(self.numbers(settings))
         read = frozenset[str]().union(*(s.step_controls | s.view_controls for s in self.systems.values()))
         idle = {c.name for c in self.controls.values() if isinstance(c, Choice)} - read - {self.chosen_by}
         if idle:
             raise ValueError(f"Explorer '{self.name}': nothing reads the choice {sorted(idle)}; see chosen_by.")
         for option, system in self.systems.items():
-            missing = (system.step_controls | system.view_controls) - set(self.controls)
+            missing = (system.step_controls | system.view_controls) - numbers_set
             if missing:
                 raise ValueError(
                     f"Explorer '{self.name}': system {option!r} reads {sorted(missing)}, which no control sets."
@@ -109,6 +113,9 @@ class Explorer:
                 raise ValueError(
                     f"Explorer '{self.name}' draws {sorted(unknown)}; system {option!r} views {sorted(view)}."
                 )
+            unnamed = {p.ticks for p in self.panels if p.ticks} - {c.name for c in self.texts}
+            if unnamed:
+                raise ValueError(f"Explorer '{self.name}': a panel takes its ticks from a Text; got {sorted(unnamed)}.")
             curves = {name for name in numbers if view[name].ndim}
             if curves:
                 raise ValueError(
@@ -126,12 +133,29 @@ class Explorer:
             raise ControlError(f"Explorer '{self.name}' has the controls {list(self.controls)}; got {sorted(unknown)}.")
         return {key: control.validate(changes.get(key, control.value)) for key, control in self.controls.items()}
 
-    def numbers(self, settings: Mapping[str, Any]) -> dict[str, float]:
-        """The settings as systems read them: of a choice, the number of its option."""
-        return {
+    @property
+    def texts(self) -> list[Text]:
+        """The controls into which the reader types."""
+        return [control for control in self.controls.values() if isinstance(control, Text)]
+
+    def readings(self, settings: Mapping[str, Any]) -> dict[str, Reading]:
+        """What every text means, by its control.
+
+        Raises:
+            ControlError: a text cannot be read.
+        """
+        return {control.name: control.reading(settings[control.name]) for control in self.texts}
+
+    def numbers(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings as systems read them: of a choice, the number of its option; of a text, its arrays."""
+        numbers = {
             key: control.options.index(settings[key]) if isinstance(control, Choice) else settings[key]
             for key, control in self.controls.items()
+            if not isinstance(control, Text)
         }
+        for reading in self.readings(settings).values():
+            numbers |= reading.arrays
+        return numbers
 
     def _views(self, option: str, settings: Mapping[str, Any], t: int) -> list[Arrays]:
         numbers = self.numbers(settings)

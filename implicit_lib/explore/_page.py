@@ -29,6 +29,7 @@ def describe(explorer: Explorer) -> dict[str, Any]:
             {
                 "title": panel.title,
                 "alt": panel.alt,
+                "ticks": panel.ticks,
                 "figure": json.loads(panel.figure.to_json()),
                 "bind": {
                     trace: {axis: ref.describe() for axis, ref in refs.items()} for trace, refs in panel.bind.items()
@@ -50,7 +51,17 @@ def write_page(explorer: Explorer, folder: Path) -> str:
         for index, (option, system) in enumerate(explorer.systems.items())
     ]
     arrays, readouts = explorer.frame()
-    first = {"arrays": _plain(arrays), "readouts": readouts}
+    # With the arrays of the first texts, so that the page reads and solves nothing before the reader types.
+    texts = {
+        name: reading.describe()
+        | {
+            "arrays": {
+                key: {"shape": each.shape, "values": each.ravel().tolist()} for key, each in reading.arrays.items()
+            }
+        }
+        for name, reading in explorer.readings(explorer.settings()).items()
+    }
+    first = {"arrays": _plain(arrays), "readouts": readouts, "texts": texts}
     description = json.dumps(describe(explorer) | {"first": first})  # NaN and Infinity are JavaScript's words too
     name = f"{explorer.name}.js"
     (folder / name).write_text(

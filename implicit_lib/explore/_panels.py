@@ -47,6 +47,7 @@ class Panel:
             axes a `range`: the eye can compare only what stands still, and curves then follow the hand at once.
         bind: for each trace that does change, by its name, where its "x" and "y" come from.
         alt: what the plot shows, for a reader who cannot see it.
+        ticks: the name of a `Text` control, whose reading says what stands along the axes.
 
     Raises:
         ValueError: if `bind` names a trace that the figure lacks, an attribute other than "x" or "y", or has no `alt`.
@@ -56,6 +57,7 @@ class Panel:
     figure: go.Figure
     bind: Mapping[str, Mapping[str, Reference]] = field(default_factory=dict)
     alt: str
+    ticks: str | None = None
 
     def __post_init__(self) -> None:
         names = [trace.name for trace in self.figure.data]

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from ._onnx import Exports
 
 Arrays = dict[str, npt.NDArray[np.floating[Any]]]
-Settings = Mapping[str, float]
+Settings = Mapping[str, Any]
+"""Numbers, and arrays of numbers, by name."""
 
 
 class System(Protocol):
@@ -52,9 +53,9 @@ class Trajectory:
 
     def accepts(self, settings: Settings) -> bool:
         """Whether these iterates are also those of `settings`; adopts `settings` for the view where they are."""
-        if any(self._settings[name] != settings[name] for name in self._system.step_controls):
+        if any(_differ(self._settings[name], settings[name]) for name in self._system.step_controls):
             return False
-        if any(self._settings[name] != settings[name] for name in self._system.view_controls):
+        if any(_differ(self._settings[name], settings[name]) for name in self._system.view_controls):
             self._views.clear()
         self._settings = dict(settings)
         return True
@@ -67,3 +68,7 @@ class Trajectory:
             s = len(self._views)
             self._views.append(self._system.view(self._states[s], self._states[max(s - 1, 0)], self._settings, s))
         return self._views[: t + 1]
+
+
+def _differ(old: Any, new: Any) -> bool:
+    return old is not new and not np.array_equal(old, new)

@@ -38,7 +38,7 @@ DIFFERENCE = """async ([before, after]) => {
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
 def chapter(request: pytest.FixtureRequest, browser: Browser, site_url: str) -> Iterator[Visit]:
     with visit(browser, f"{site_url}/notebooks/{request.param.stem}.html") as visited:
-        visited.page.set_viewport_size({"width": 1280, "height": 1600})  # every panel in sight
+        visited.page.set_viewport_size({"width": 1280, "height": 2000})  # every panel in sight
         yield visited
 
 

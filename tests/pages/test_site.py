@@ -29,7 +29,7 @@ def test_search_finds_a_chapter(browser: Browser, site_url: str) -> None:
         assert visited.errors == []
 
 
-@pytest.mark.parametrize("library", ["mathjax", "mathjs", "plotly", "onnxruntime"])
+@pytest.mark.parametrize("library", ["mathjax", "mathjs", "plotly", "onnxruntime", "highs"])
 def test_third_party_code_has_its_licence_beside_it(site: Path, library: str) -> None:
     assert "permission" in (site / "vendor" / library / "LICENSE").read_text().lower()
 

@@ -48,6 +48,10 @@ from ._recipe import recipe as recipe
 from ._training import Trained as Trained
 from ._training import train as train
 from ._typed import parse as parse
+from ._typed_walk import ARRAYS as ARRAYS
+from ._typed_walk import program_text as program_text
+from ._typed_walk import read_program as read_program
+from ._typed_walk import typed_walk as typed_walk
 from ._views import Perturbed as Perturbed
 from ._views import Walk as Walk
 from ._views import perturbed as perturbed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -123,13 +123,62 @@ def walk(model: ImplicitGNN, rival: ExplicitGNN, problems: Perturbed, *, shelf: 
         problems: what is walked on.
         shelf: the height at which constraints that hold are drawn, above all variables; 40 % above it sight ends.
     """
-    model = copy.deepcopy(model).cpu().double().eval().requires_grad_(False)
     rival = copy.deepcopy(rival).cpu().float().eval().requires_grad_(False)
-    return Walk(_Encode(model, rival, problems), _Step(model), _View(model, problems, shelf), _zeros(problems))
+    n = problems.programs.c.shape[1]
+    return walk_by(_Encode(model, rival, problems), model, problems.grid, n, shelf=shelf, reach=FARTHEST_BOUND)
 
 
-def _zeros(problems: Perturbed) -> Tensor:
-    return torch.zeros(problems.solutions.shape[1:], dtype=torch.float64)
+def walk_by(encode: nn.Module, model: ImplicitGNN, grid: Tensor, variables: int, *, shelf: float, reach: float) -> Walk:
+    """The walk of what `encode` gives, by `encoded`, at every point of the grid; bounds are drawn as far as `reach`."""
+    own = copy.deepcopy(model).cpu().double().eval().requires_grad_(False)
+    start = torch.zeros(len(grid), variables, dtype=torch.float64)
+    return Walk(encode, _Step(own), _View(own, grid, shelf, reach), start)
+
+
+class Places(NamedTuple):
+    """Where a graph is drawn; what has no place, NaN, is not.
+
+    Attributes:
+        real: (n,), 1; 0 for variables that are padding, whose state and answer stay 0.
+        variables, constraints: (n,) and (m,), along the axis.
+        to_variable, to_constraint: (k, n) and (k, m), one-hot: the ends of every edge.
+        edges: (k, 2), where its constraint and its variable are.
+        unit: 0-d, in which values are drawn.
+    """
+
+    real: Tensor
+    variables: Tensor
+    constraints: Tensor
+    to_variable: Tensor
+    to_constraint: Tensor
+    edges: Tensor
+    unit: Tensor
+
+
+def at_every_point(one: Sequence[Tensor], grid: Tensor, moved: Tensor) -> LinearProgram:
+    """The program of these fields (without B), its cost that is 1 in `moved` (n,) changed by each of the grid (S,)."""
+    A, b, equality, c, lower, upper = one
+    costs = c + grid.reshape(-1, 1) * moved
+    fields = (field.expand(len(grid), *field.shape) for field in (A, b, equality, lower, upper))
+    wide = dict(zip(("A", "b", "equality", "lower", "upper"), fields, strict=True))
+    return LinearProgram(c=costs, **wide)
+
+
+def encoded(
+    encoder: nn.Module, programs: LinearProgram, solutions: Tensor, rival: Tensor, places: Places
+) -> tuple[Tensor, ...]:
+    """What the operator and the view read, of programs that differ in one cost."""
+    across = solutions[-1] - solutions[0]
+    return (
+        *encoder(programs),
+        places.real,
+        programs.c,
+        *(field[0] for field in (programs.b, programs.equality, programs.lower, programs.upper)),
+        solutions,
+        rival,
+        across / across.square().sum().clamp(min=torch.finfo(across.dtype).tiny),
+        *places[1:],
+    )
 
 
 class _Encode(nn.Module):
@@ -141,10 +190,12 @@ class _Encode(nn.Module):
     grid: Tensor
     rows: Tensor
     columns: Tensor
+    variable_places: Tensor
+    constraint_places: Tensor
 
     def __init__(self, model: ImplicitGNN, rival: ExplicitGNN, problems: Perturbed) -> None:
         super().__init__()
-        self.encoder = model.encoder
+        self.encoder = copy.deepcopy(model.encoder).cpu().double().requires_grad_(False)
         for name, field in zip(LinearProgram._fields, problems.programs, strict=True):
             self.register_buffer(name, field)
         places = nn.utils.rnn.pad_sequence([_edges(A) for A in problems.programs.A], True, padding_value=-1)
@@ -157,6 +208,9 @@ class _Encode(nn.Module):
         self.register_buffer("grid", problems.grid)
         self.register_buffer("rows", places[..., 0].double())
         self.register_buffer("columns", places[..., 1].double())
+        m, n = problems.programs.A.shape[1:]
+        self.register_buffer("variable_places", torch.arange(1.0, n + 1).double())
+        self.register_buffer("constraint_places", (torch.arange(m).double() + 0.5) * n / max(m, 1) + 0.5)
 
     def forward(self, *instance: Tensor) -> tuple[Tensor, ...]:
         number = instance[0].reshape(1).long() if instance else torch.zeros(1, dtype=torch.long)
@@ -164,35 +218,22 @@ class _Encode(nn.Module):
         def chosen(name: str) -> Tensor:
             return self.get_buffer(name).index_select(0, number).squeeze(0)
 
-        A, b, equality, c, lower, upper = (chosen(name) for name in LinearProgram._fields)
-        m, n = A.shape
-        points = self.grid.reshape(-1, 1)
-        costs = c + points * _is(chosen("moved"), n)
-        count = len(points)
-        program = LinearProgram(
-            A.expand(count, m, n),
-            b.expand(count, m),
-            equality.expand(count, m),
-            costs,
-            lower.expand(count, n),
-            upper.expand(count, n),
+        one = [chosen(name) for name in LinearProgram._fields]
+        m, n = one[0].shape
+        programs = at_every_point(one, self.grid, is_number(chosen("moved"), n))
+        to_variable = is_number(chosen("columns").reshape(-1, 1), n)
+        to_constraint = is_number(chosen("rows").reshape(-1, 1), m)
+        ends = torch.stack([to_constraint @ self.constraint_places, to_variable @ self.variable_places], dim=1)
+        places = Places(
+            torch.ones_like(self.variable_places),
+            self.variable_places,
+            self.constraint_places,
+            to_variable,
+            to_constraint,
+            torch.where(to_variable.sum(dim=1, keepdim=True) > 0, ends, torch.nan),  # as many lines for every program
+            torch.ones_like(self.grid[0]),
         )
-        encoded = self.encoder(program)
-        solutions = chosen("solutions")
-        across = solutions[-1] - solutions[0]
-        return (
-            *encoded,
-            costs,
-            b,
-            equality,
-            lower,
-            upper,
-            solutions,
-            chosen("rival"),
-            _is(chosen("columns").reshape(-1, 1), n),
-            _is(chosen("rows").reshape(-1, 1), m),
-            across / across.square().sum().clamp(min=torch.finfo(across.dtype).tiny),
-        )
+        return encoded(self.encoder, programs, chosen("solutions"), chosen("rival"), places)
 
 
 def _edges(A: Tensor) -> Tensor:
@@ -200,7 +241,7 @@ def _edges(A: Tensor) -> Tensor:
     return (A != 0).nonzero()
 
 
-def _is(number: Tensor, count: int) -> Tensor:
+def is_number(number: Tensor, count: int) -> Tensor:
     """1 in the place of the number among `count`, 0 elsewhere."""
     return (number == torch.arange(count, device=number.device)).to(number.dtype)
 
@@ -210,24 +251,21 @@ class _Step(nn.Module):
         super().__init__()
         self.operator = model.equilibrium.operator
 
-    def forward(self, z: Tensor, A: Tensor, constraints: Tensor, variables: Tensor, *others: Tensor) -> Tensor:
+    def forward(
+        self, z: Tensor, A: Tensor, constraints: Tensor, variables: Tensor, real: Tensor, *others: Tensor
+    ) -> Tensor:
         next_state: Tensor = self.operator(z, (A, constraints, variables))
-        return next_state
+        return real * next_state
 
 
 class _View(nn.Module):
     grid: Tensor
-    places: Tensor
-    across: Tensor
 
-    def __init__(self, model: ImplicitGNN, problems: Perturbed, shelf: float) -> None:
+    def __init__(self, model: ImplicitGNN, grid: Tensor, shelf: float, reach: float) -> None:
         super().__init__()
-        self.model, self.height = model, shelf
-        n, m = problems.programs.c.shape[1], problems.programs.b.shape[1]
-        self.spacing = float(problems.grid[1] - problems.grid[0])
-        self.register_buffer("grid", problems.grid)
-        self.register_buffer("places", torch.arange(1.0, n + 1).double())
-        self.register_buffer("across", (torch.arange(m).double() + 0.5) * n / max(m, 1) + 0.5)
+        self.model, self.height, self.reach = model, shelf, reach
+        self.spacing = float(grid[1] - grid[0])
+        self.register_buffer("grid", grid)
 
     def forward(
         self,
@@ -236,6 +274,7 @@ class _View(nn.Module):
         A: Tensor,
         constraints: Tensor,
         variables: Tensor,
+        real: Tensor,
         costs: Tensor,
         b: Tensor,
         equality: Tensor,
@@ -243,46 +282,51 @@ class _View(nn.Module):
         upper: Tensor,
         solutions: Tensor,
         rival: Tensor,
+        across: Tensor,
+        variable_places: Tensor,
+        constraint_places: Tensor,
         to_variable: Tensor,
         to_constraint: Tensor,
-        across: Tensor,
+        edges: Tensor,
+        unit: Tensor,
         change: Tensor,
     ) -> dict[str, Any]:
-        answers = self.model.decode(z, (A, constraints, variables))
-        chosen = ((self.grid - change).abs() < self.spacing / 2).to(answers.dtype)
-        y, best, other, c = (chosen @ each for each in (answers, solutions, rival, costs))
+        answers = real * self.model.decode(z, (A, constraints, variables))
+        here = (self.grid - change).abs().argmin().reshape(1)
+        y, best, other, c, way = (
+            each.index_select(0, here).squeeze(0)
+            for each in (answers, solutions, rival, costs, (answers - solutions[:1]) @ across)
+        )
         over = A[0] @ y - b
         violation = torch.where(equality > 0.5, over.abs(), over.clamp(min=0))
-        height = self.height + violation.clamp(max=0.4 * self.height)
+        height = self.height + (violation / unit).clamp(max=0.4 * self.height)
+        low, high = ((bound / unit).clamp(-self.reach, self.reach) for bound in (lower, upper))
         gap = torch.full_like(y, torch.nan)
-        hole = torch.full_like(to_variable[:, 0], torch.nan)
-        there = torch.where(to_variable.sum(dim=1) > 0, 1.0, hole)  # as many lines for every program
+        hole = torch.full_like(edges[:, 0], torch.nan)
         nothing = 0 * y[0]  # an exported graph gives out what it computes, not what it stores
-        start = solutions[:1]
-        low, high = (bound.clamp(-FARTHEST_BOUND, FARTHEST_BOUND) + nothing for bound in (lower, upper))
 
         def line(from_: Tensor, to: Tensor, hole: Tensor) -> Tensor:
             return torch.stack([from_, to, hole], dim=1).flatten()
 
         def along(points: Tensor) -> Tensor:
-            return (points - start) @ across
+            return (points - solutions[:1]) @ across
 
         return {
-            "variable": self.places + nothing,
-            "y": y,
-            "optimum": best + nothing,
-            "bounds x": line(self.places + nothing, self.places + nothing, gap),
-            "bounds y": line(low, high, gap),
-            "edges x": line(there * (to_constraint @ self.across), to_variable @ self.places, hole) + nothing,
-            "edges y": line(to_constraint @ height, to_variable @ y, hole),
-            "constraint x": self.across + nothing,
+            "variable": variable_places + nothing,
+            "y": y / unit,
+            "optimum": best / unit + nothing,
+            "bounds x": line(variable_places + nothing, variable_places + nothing, gap),
+            "bounds y": line(low + nothing, high + nothing, gap),
+            "edges x": line(edges[:, 0] + nothing, edges[:, 1] + nothing, hole),
+            "edges y": line(to_constraint @ height, to_variable @ y / unit, hole),
+            "constraint x": constraint_places + nothing,
             "constraint y": height,
             "grid": self.grid + nothing,
             "answer": along(answers),
             "true answer": along(solutions) + nothing,
             "rival answer": along(rival) + nothing,
             "change here": change + nothing,
-            "answer here": chosen @ along(answers),
+            "answer here": way,
             "error": relative_error(y[None], best[None])[0],
             "rival error": relative_error(other[None], best[None])[0] + nothing,
             "objective": c @ y,

@@ -6,6 +6,7 @@ import { frame, SymbolicRunner, Trajectory } from "./trajectory.js";
 
 class RichExplorer extends HTMLElement {
   #trajectories = new Map();
+  #readings = {};
   #running = null;
   #walking = null;
   #stale = false;
@@ -23,6 +24,8 @@ class RichExplorer extends HTMLElement {
     this.base = new URL(this.getAttribute("src") ?? "", document.baseURI);
     const { description, systems } = this.source ?? (await import(this.base));
     Object.assign(this, { description, systems });
+    for (const { name, value, kind } of description.controls)
+      if (kind === "text") this.#readings[name] = { text: value, ...description.first.texts[name] };
     this.figure = new Figure(this, description, () => this.#update());
     // The first touch of any control fetches what the figure needs to run; until then its first frame stands.
     for (const touch of ["pointerdown", "focusin"])
@@ -57,6 +60,19 @@ class RichExplorer extends HTMLElement {
     return runner;
   }
 
+  /** What the texts mean as they stand, or meant last: { name: { arrays, ticks, said, refused } }. */
+  async #texts() {
+    for (const { name, kind, page, parameters } of this.description.controls) {
+      const text = this.figure.settings[name];
+      const known = this.#readings[name];
+      if (kind !== "text" || text === known.text) continue;
+      this.figure.say("Reading what you typed …");
+      const { read } = await import(new URL(page, import.meta.url));
+      this.#readings[name] = { ...known, refused: "", ...(await read(text, parameters)), text };
+    }
+    return this.#readings;
+  }
+
   /** Redraw for the controls as they stand; moves that arrive meanwhile are drawn together, once. */
   #update() {
     this.#stale = true;
@@ -73,11 +89,12 @@ class RichExplorer extends HTMLElement {
       const { controls } = this.description;
       const { [controls[0].name]: t, ...others } = this.figure.settings;
       const number = ({ name, options }) => [name, options ? options.indexOf(others[name]) : others[name]]; // as systems read it
-      const numbers = Object.fromEntries(controls.slice(1).map(number));
+      const texts = await this.#texts();
+      const numbers = Object.assign(Object.fromEntries(controls.slice(1).map(number)), ...Object.values(texts).map(({ arrays }) => arrays));
       const trajectory = await this.#runner();
       if (this.#stale) continue; // the reader moved on while the model loaded
       await trajectory.adopt(numbers);
-      await this.figure.show(frame(this.description, await trajectory.viewsTo(t)));
+      await this.figure.show({ ...frame(this.description, await trajectory.viewsTo(t)), texts });
       this.figure.say(""); // whatever failed before works now
     }
     setTimeout(() => (this.#walking = this.#walkAhead().catch(() => {}))); // a move will report what failed
@@ -99,7 +116,8 @@ class RichExplorer extends HTMLElement {
     const { controls } = this.figure;
     for (const [name, value] of Object.entries(values)) {
       const control = this.description.controls.find((c) => c.name === name);
-      const fits = control && (control.kind === "choice" ? control.options.includes(value) : value >= control.minimum && value <= control.maximum);
+      const takes = { choice: () => control.options.includes(value), text: () => typeof value === "string" && value.length <= control.longest };
+      const fits = control && (takes[control.kind] ?? (() => value >= control.minimum && value <= control.maximum))();
       if (!fits) throw new RangeError(`control '${name}' does not take ${value}`);
     }
     for (const [name, value] of Object.entries(values)) {

@@ -1,6 +1,7 @@
 // A figure that the reader moves: controls, numbers and plots. What computes it is not its business.
 import { element, format, makeControl, makePlay } from "./controls.js";
 import { Plot } from "./plot.js";
+import { makeText } from "./text.js";
 
 const REST = 300; // milliseconds without a move: longer than a step of Play
 let figures = 0;
@@ -16,7 +17,8 @@ export class Figure {
     Object.assign(this, { root, description, plots: [] });
     const { controls } = description;
     const prefix = `explorer-${description.name}-${++figures}`;
-    this.controls = Object.fromEntries(controls.map((c) => [c.name, makeControl(c, prefix, onMove)]));
+    const make = (c) => (c.kind === "text" ? makeText : makeControl)(c, prefix, onMove);
+    this.controls = Object.fromEntries(controls.map((c) => [c.name, make(c)]));
     const [iterations] = controls;
     this.play = makePlay(iterations, this.controls[iterations.name], onMove);
     this.controls[iterations.name].row.append(this.play.button);
@@ -32,7 +34,8 @@ export class Figure {
 
   #build() {
     const { title, controls, panels, readouts } = this.description;
-    const [t, ...others] = controls.map((c) => this.controls[c.name].row);
+    const rows = (isText) => controls.filter(({ kind }) => (kind === "text") === isText).map((c) => this.controls[c.name].row);
+    const [t, ...others] = rows(false);
     this.numbers = readouts.map(() => element("dd", {}));
     const list = readouts.map(({ label }, i) => element("div", {}, element("dt", {}, label), this.numbers[i]));
     this.status = element("p", { class: "status", role: "status" });
@@ -43,6 +46,7 @@ export class Figure {
     this.root.setAttribute("aria-label", title);
     this.root.replaceChildren(
       element("p", { class: "title" }, title),
+      ...rows(true),
       t, // the slider that matters stands right above the plot that it moves, on a phone too
       first,
       element("div", { class: "controls" }, ...others),
@@ -82,7 +86,11 @@ export class Figure {
       const text = format(frame.readouts[readout.name], readout.format);
       this.numbers[i].textContent = readout.unit ? `${text} ${readout.unit}` : text;
     });
-    const done = (plot, i) => plot[how](frame.arrays[this.description.panels[i].title]);
+    for (const [name, reading] of Object.entries(frame.texts ?? {})) this.controls[name].tell(reading);
+    const done = (plot, i) => {
+      const { title, ticks } = this.description.panels[i];
+      return plot[ticks && plot.mark(frame.texts[ticks].ticks) ? "draw" : how](frame.arrays[title]);
+    };
     if (how === "draw") return (this.drawn = Promise.all(this.plots.map(done)));
     this.#rest();
     await this.drawn;

@@ -23,8 +23,9 @@ function unpack(value) {
 }
 
 function frameOf(model) {
-  const { arrays, readouts } = unpack(model.get("frame"));
-  return { arrays, readouts: Object.fromEntries(Object.entries(readouts).map(([name, [number]]) => [name, number])) };
+  const { texts, ...packed } = model.get("frame");
+  const { arrays, readouts } = unpack(packed);
+  return { texts, arrays, readouts: Object.fromEntries(Object.entries(readouts).map(([name, [number]]) => [name, number])) };
 }
 
 function render({ model, el }) {

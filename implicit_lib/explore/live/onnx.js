@@ -42,7 +42,7 @@ export class OnnxRunner {
   }
 
   async start(controls) {
-    this.encoded = await run(this.graphs.encode, this.#scalars(this.stepControls, controls));
+    this.encoded = await run(this.graphs.encode, this.#given(this.stepControls, controls));
     return this.system.start.map(({ shape, values }) => this.#tensor(values, shape));
   }
 
@@ -54,8 +54,9 @@ export class OnnxRunner {
     return new ort.Tensor(this.system.dtype, data, shape);
   }
 
-  #scalars(names, controls) {
-    return Object.fromEntries(names.map((name) => [name, this.#tensor(controls[name], [])]));
+  #given(names, controls) {
+    const tensor = (given) => (typeof given === "number" ? this.#tensor(given, []) : this.#tensor(given.values, given.shape));
+    return Object.fromEntries(names.map((name) => [name, tensor(controls[name])]));
   }
 
   async step(z) {
@@ -64,7 +65,7 @@ export class OnnxRunner {
   }
 
   async view(z, previous, controls) {
-    const looked = this.#scalars(this.system.viewControls, controls);
+    const looked = this.#given(this.system.viewControls, controls);
     const seen = await run(this.graphs.view, { ...named("z", z), ...named("previous", previous), ...this.encoded, ...looked });
     return Object.fromEntries(this.system.fields.map((name) => [name, numbers(seen[name])]));
   }

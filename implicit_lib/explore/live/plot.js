@@ -120,6 +120,20 @@ export class Plot {
     if (clientWidth && drawn && clientWidth !== drawn.width) window.Plotly.Plots.resize(this.element);
   }
 
+  /** Put ticks along the axes, { x: [[value, label], …] }; whether they are others than before. */
+  mark(ticks) {
+    const text = JSON.stringify(ticks);
+    if (text === this.marked) return false;
+    this.marked = text;
+    const { layout } = this.figure;
+    const marked = Object.entries(ticks).map(([axis, pairs]) => {
+      const [tickvals, ticktext] = [0, 1].map((part) => pairs.map((pair) => pair[part]));
+      return [`${axis}axis`, { ...layout[`${axis}axis`], tickmode: "array", tickvals, ticktext }];
+    });
+    this.figure = { ...this.figure, layout: { ...layout, ...Object.fromEntries(marked) } };
+    return true;
+  }
+
   async draw(arrays) {
     const Plotly = await plotly();
     // JupyterLab keeps cells that are out of sight out of the document, without a size and a colour.

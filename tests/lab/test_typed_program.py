@@ -1,0 +1,61 @@
+"""A linear program typed in JupyterLab: the kernel reads it, and no key reaches the notebook."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.conftest import blank
+from tests.lab.test_lab import FLAGS, PATIENCE, address
+
+ROOT = Path(__file__).resolve().parents[2]
+CELL = f"""import sys
+sys.path.insert(0, {str(ROOT)!r})
+from tests.cases.linear_programs.typed import explorer
+explorer()"""
+
+
+@pytest.fixture(scope="module")
+def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("lab")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel)
+    nbformat.write(notebook, folder / "typed.ipynb")
+    own = {f"JUPYTER{name}_DIR": str(folder / f".jupyter{name}") for name in ("_CONFIG", "_RUNTIME", "LAB_SETTINGS")}
+    own["JUPYTERLAB_WORKSPACES_DIR"] = str(folder / ".workspaces")
+    command = [sys.executable, "-m", "jupyterlab", *FLAGS, f"--ServerApp.root_dir={folder}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | own) as server:
+        yield address(server)
+        server.terminate()
+
+
+def test_a_program_is_typed(browser: Browser, lab_url: str) -> None:
+    with blank(browser) as visited:
+        page = visited.page
+        page.goto(f"{lab_url}/lab/tree/typed.ipynb")
+        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        figure = page.get_by_role("group", name="A typed program")
+        expect(figure.locator(".said")).to_contain_text("x = −0.500", timeout=PATIENCE)
+        prompt = page.locator(".jp-CodeCell .jp-InputPrompt")
+        before = prompt.all_text_contents()
+        field = figure.get_by_role("textbox", name="Linear program")
+        field.focus()
+        page.keyboard.press("Control+A")
+        page.keyboard.type("max: a + 2b\na + b <= 3\n0 <= a <= 2\n0 <= b <= 2\n")  # letters that are shortcuts
+        page.keyboard.press("Control+Enter")
+        expect(figure.locator(".said")).to_have_text("HiGHS's optimum: a = 1.000, b = 2.000.", timeout=PATIENCE)
+        field.fill("min: a - ")
+        page.keyboard.press("Control+Enter")
+        expect(figure.locator(".refusal")).to_contain_text("cannot be read at '-'", timeout=PATIENCE)
+        expect(figure.locator(".said")).to_have_text("HiGHS's optimum: a = 1.000, b = 2.000.")
+        assert prompt.all_text_contents() == before
+        assert visited.external == []
