@@ -49,6 +49,21 @@ def read_card(path: Path, understand: Callable[[dict[str, Any]], T], *, remedy: 
         raise _unreadable(path, remedy, error) from None
 
 
+def read_results(path: Path, *, remedy: str) -> dict[str, Any]:
+    """The content of a shipped comparison.json.
+
+    Raises:
+        WeightsError: it is missing or damaged; the message names the command `remedy`.
+    """
+    try:
+        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} cannot be read ({type(error).__name__}). Install the library again, or run {remedy}"
+        ) from None
+    return results
+
+
 def load_weights(module: nn.Module, path: Path, *, prefix: str = "", remedy: str) -> None:
     """Fill the module with those tensors of the file whose names begin with `prefix`.
 

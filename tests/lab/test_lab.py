@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -31,9 +32,14 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """JupyterLab on a copy of the chapter, with settings and state of its own."""
+    """JupyterLab on a copy of the chapter."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copy(CHAPTER, folder)
+    yield from served(folder)
+
+
+def served(folder: Path) -> Iterator[str]:
+    """The address of a JupyterLab in this folder, with settings and state of its own, while it runs."""
     own = {f"JUPYTER{name}_DIR": str(folder / f".jupyter{name}") for name in ("_CONFIG", "_RUNTIME", "LAB_SETTINGS")}
     own["JUPYTERLAB_WORKSPACES_DIR"] = str(folder / ".workspaces")
     command = [sys.executable, "-m", "jupyterlab", *FLAGS, f"--ServerApp.root_dir={folder}"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.conftest import blank
-from tests.lab.test_lab import FLAGS, PATIENCE, address
+from tests.lab.test_lab import PATIENCE, served
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = f"""import sys
@@ -28,12 +25,7 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel)
     nbformat.write(notebook, folder / "typed.ipynb")
-    own = {f"JUPYTER{name}_DIR": str(folder / f".jupyter{name}") for name in ("_CONFIG", "_RUNTIME", "LAB_SETTINGS")}
-    own["JUPYTERLAB_WORKSPACES_DIR"] = str(folder / ".workspaces")
-    command = [sys.executable, "-m", "jupyterlab", *FLAGS, f"--ServerApp.root_dir={folder}"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | own) as server:
-        yield address(server)
-        server.terminate()
+    yield from served(folder)
 
 
 def test_a_program_is_typed(browser: Browser, lab_url: str) -> None:

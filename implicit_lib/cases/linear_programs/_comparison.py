@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from implicit_lib.cases import _files
 from implicit_lib.cases._files import WeightsError, data_hash
 from implicit_lib.cases._running import Progress
 
 from ._evaluation import FIELDS, Model, errors, perturbation, relative_error
 from ._instances import Instances, Size, generate, held_out_instances
-from ._networks import Convolution, ImplicitGNN, Operator, Passes
+from ._networks import Convolution, ImplicitGNN, Passes
 from ._optimum import optimum
 from ._primal_dual import primal_dual
 from ._program import LinearProgram
@@ -65,9 +66,7 @@ def pass_flops(model: Model, size: Size = _USUAL) -> int:
     """
     m, n = size.constraints, size.variables
     if isinstance(model, ImplicitGNN):
-        operator = model.equilibrium.operator
-        assert isinstance(operator, Operator)
-        layers = _passes_flops(operator.passes, size) + 2 * n * _weights(operator.to_state)
+        layers = _passes_flops(model.operator.passes, size) + 2 * n * _weights(model.operator.to_state)
     else:
         encoder = m * _weights(model.encoder.constraints) + n * _weights(model.encoder.variables)
         layers = 2 * encoder + _passes_flops(model.passes, size) + 2 * n * _weights(model.decoder)
@@ -256,11 +255,4 @@ def read_results(path: Path = RESULTS) -> dict[str, Any]:
     Raises:
         WeightsError: it is missing or damaged.
     """
-    try:
-        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"{path} cannot be read ({type(error).__name__}). Install the library again, or run "
-            "python -m implicit_lib.cases.linear_programs compare"
-        ) from None
-    return results
+    return _files.read_results(path, remedy="python -m implicit_lib.cases.linear_programs compare")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from implicit_lib.cases._files import WeightsError
+from implicit_lib.cases import _files
 from implicit_lib.cases._running import Progress
 
 from ._certificate import certify
@@ -90,11 +90,4 @@ def read_results(path: Path = RESULTS) -> dict[str, Any]:
     Raises:
         WeightsError: it is missing or damaged.
     """
-    try:
-        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"{path} cannot be read ({type(error).__name__}). Install the library again, or run "
-            "python -m implicit_lib.cases.toy compare"
-        ) from None
-    return results
+    return _files.read_results(path, remedy="python -m implicit_lib.cases.toy compare")
