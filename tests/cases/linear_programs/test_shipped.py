@@ -68,7 +68,6 @@ def test_the_others_do_not_and_stay_good_all_the_same(name: str) -> None:
 SEEDS = {(model, d): 3 for model in ("implicit", "explicit") for d in EMBEDDINGS} | {("explicit", 32): 1}
 """The runs of each row of the book's table; of the explicit network that trains for the longest there is one so far."""
 
-SOMETHING = pytest.mark.skipif(not shipped(), reason="nothing ships yet")
 ERRORS = {4: 0.18, 8: 0.16, 16: 0.14, 32: 0.135}
 
 
@@ -78,7 +77,6 @@ def mean_error(model: str, embedding: int, t: str) -> float:
     return sum(found) / len(found)
 
 
-@SOMETHING
 def test_everything_that_the_table_needs_is_there() -> None:
     cards = set(shipped())
     table = {(*row, seed) for row, seeds in SEEDS.items() for seed in range(seeds)}
@@ -87,7 +85,6 @@ def test_everything_that_the_table_needs_is_there() -> None:
     assert {parts(name) for name in SHIPPED} == with_weights  # of the other seeds the cards alone
 
 
-@SOMETHING
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_a_card_is_of_the_books_recipe_and_data(name: tuple[str, int, int], held_out: Instances) -> None:
     model, embedding, seed = name
@@ -101,7 +98,6 @@ def test_a_card_is_of_the_books_recipe_and_data(name: tuple[str, int, int], held
     assert card["metrics"]["sensitivity"].keys() == set(FIELDS)
 
 
-@SOMETHING
 def test_the_table_reaches_its_targets() -> None:
     """The issue's: in the mean of three seeds, and smaller implicit networks below larger explicit ones."""
     for embedding, target in ERRORS.items():
@@ -111,14 +107,12 @@ def test_the_table_reaches_its_targets() -> None:
     assert mean_error("implicit", 8, "200") < mean_error("explicit", 32, "1")
 
 
-@SOMETHING
 @pytest.mark.parametrize("name", sorted(name for name in shipped() if name[0] == "implicit"))
 def test_no_seed_worsens_far_beyond_training(name: tuple[str, int, int]) -> None:
     found = read_card(name[0], name[1], seed=name[2])["metrics"]["error"]
     assert found["200"] <= (1.1 if name[1] == 4 else 1.05) * min(found.values())
 
 
-@SOMETHING
 def test_the_comparison_is_of_what_ships() -> None:
     """All whose weights ship, and errors that the weights and the iteration reproduce."""
     results = read_results()
