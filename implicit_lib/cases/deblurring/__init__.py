@@ -1,0 +1,11 @@
+"""Image deblurring: a blurred, noisy photograph sharpened by walking to an equilibrium, against a single pass.
+
+The paper's Section 3.1, on photographs and a kernel of this book's own.
+"""
+
+from ._blur import Blur as Blur
+from ._blur import observe as observe
+from ._kernels import KernelError as KernelError
+from ._kernels import camera_shake as camera_shake
+from ._kernels import gaussian as gaussian
+from ._kernels import read_kernel as read_kernel
