@@ -6,7 +6,10 @@ from importlib import resources
 
 import implicit_lib
 
-HEAVY = ("plotly", "ipywidgets", "anywidget", "sympy", "scipy", "onnx", "onnxscript", "onnxruntime", "flint", "IPython")
+HEAVY = (
+    *("plotly", "ipywidgets", "anywidget", "sympy", "scipy", "onnx", "onnxscript", "onnxruntime", "flint", "IPython"),
+    *("PIL", "skimage", "torchmetrics"),
+)
 PUBLIC = (
     *("solve", "Solution", "Report", "Status", "Solver", "Picard", "ConvergenceWarning", "SolveInterrupted"),
     *("ImplicitModel", "Gradient", "ImplicitGradient", "JacobianFreeGradient", "UnrolledGradient"),

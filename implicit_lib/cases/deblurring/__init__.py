@@ -9,3 +9,7 @@ from ._kernels import KernelError as KernelError
 from ._kernels import camera_shake as camera_shake
 from ._kernels import gaussian as gaussian
 from ._kernels import read_kernel as read_kernel
+from ._photographs import NAMES as NAMES
+from ._photographs import held_out_crops as held_out_crops
+from ._photographs import photographs as photographs
+from ._photographs import training_tiles as training_tiles
