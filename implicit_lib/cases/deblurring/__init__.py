@@ -13,3 +13,5 @@ from ._photographs import NAMES as NAMES
 from ._photographs import held_out_crops as held_out_crops
 from ._photographs import photographs as photographs
 from ._photographs import training_tiles as training_tiles
+from ._upload import PhotographError as PhotographError
+from ._upload import read_photograph as read_photograph
