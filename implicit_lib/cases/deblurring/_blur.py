@@ -32,7 +32,7 @@ class Blur(nn.Module):
     """
 
     _transfer: Tensor
-    _power: Tensor
+    power: Tensor
 
     def __init__(self, kernel: ArrayLike | Tensor, size: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Blur(nn.Module):
         self.size = size
         # As pairs of real numbers: `Module.to(dtype)` would drop the imaginary part of a complex buffer.
         self.register_buffer("_transfer", torch.view_as_real(transfer), persistent=False)
-        self.register_buffer("_power", transfer.abs().square(), persistent=False)
+        self.register_buffer("power", transfer.abs().square(), persistent=False)
 
     def forward(self, y: Tensor) -> Tensor:
         """A y: the blurred pictures."""
@@ -63,8 +63,7 @@ class Blur(nn.Module):
 
     def normal(self, y: Tensor) -> Tensor:
         """AᵀA y."""
-        spectrum = self._spectrum(y)
-        return self._pictures(spectrum * self._power.to(spectrum.dtype).unsqueeze(-1), y.dtype)
+        return filtered(self._checked(y), self.power)
 
     def solve(self, b: Tensor, beta: float | Tensor) -> Tensor:
         """(AᵀA + βI)⁻¹ b.
@@ -80,9 +79,7 @@ class Blur(nn.Module):
         """
         if not isinstance(beta, Tensor) and not beta > 0:
             raise ValueError(f"beta must be above 0, but is {beta}: without it, lost frequencies come back as noise")
-        spectrum = self._spectrum(b)
-        weight = self._power.to(spectrum.dtype) + beta
-        return self._pictures(spectrum / weight.unsqueeze(-1), b.dtype)
+        return filtered(self._checked(b), 1 / (self.power + beta))
 
     def inverse(self, x: Tensor, y: Tensor, beta: float | Tensor) -> Tensor:
         """The step of half-quadratic splitting, (AᵀA + βI)⁻¹(Aᵀx + βy) = argmin_z ½‖x − A z‖² + (β/2)‖z − y‖².
@@ -99,7 +96,7 @@ class Blur(nn.Module):
     @property
     def norm(self) -> Tensor:
         """The operator norm of A, max |H|: 1 up to rounding, since a kernel is nonnegative and of sum 1. Shape ()."""
-        return self._power.max().sqrt()
+        return self.power.max().sqrt()
 
     def singular_vectors(self, quantiles: ArrayLike) -> Tensor:
         """Singular vectors of A whose singular values are at these quantiles of |H| over all frequencies.
@@ -119,40 +116,57 @@ class Blur(nn.Module):
         wanted = np.asarray(quantiles, dtype=np.float64)
         if wanted.ndim != 1 or not ((wanted >= 0) & (wanted <= 1)).all():
             raise ValueError(f"quantiles must be a list of numbers from 0 to 1, but are {quantiles!r}")
-        impulse = self._power.new_zeros(self.size, self.size)
+        impulse = self.power.new_zeros(self.size, self.size)
         impulse[0, 0] = 1
         ranked = torch.fft.fft2(self(impulse)).abs().flatten().argsort(stable=True)
         chosen = ranked[np.rint(wanted * (len(ranked) - 1)).astype(int).tolist()]
         pixels = torch.arange(self.size, device=chosen.device)
         down, across = chosen // self.size, chosen % self.size
         turns = down[:, None, None] * pixels[:, None] + across[:, None, None] * pixels
-        waves = torch.cos(2 * torch.pi / self.size * (turns % self.size).to(self._power))
+        waves = torch.cos(2 * torch.pi / self.size * (turns % self.size).to(self.power))
         pictures = waves[:, None].expand(-1, 3, -1, -1)
         unit: Tensor = pictures / pictures.flatten(1).norm(dim=1)[:, None, None, None]
         return unit
 
     def _product(self, y: Tensor, sign: int) -> Tensor:
         """Every frequency times H, or its conjugate where the sign is −1."""
-        spectrum = self._spectrum(y)
+        spectrum = _spectrum(self._checked(y))
         a, b = spectrum.unbind(-1)
         real, imaginary = self._transfer.to(spectrum.dtype).unbind(-1)
         imaginary = sign * imaginary
         product = torch.stack([a * real - b * imaginary, a * imaginary + b * real], dim=-1)
-        return self._pictures(product, y.dtype)
+        return _pictures(product, y)
 
-    def _spectrum(self, y: Tensor) -> Tensor:
-        """(..., size, size // 2 + 1, 2): real and imaginary parts, which ONNX has and complex numbers it has not."""
+    def _checked(self, y: Tensor) -> Tensor:
         if y.shape[-2:] != (self.size, self.size) or not y.is_floating_point():
             raise ValueError(
                 f"pictures must be floating-point tensors of shape (..., {self.size}, {self.size}), "
                 f"but have the dtype {y.dtype} and the shape {tuple(y.shape)}"
             )
-        spectrum: Tensor = torch.fft.rfft2(y.to(torch.promote_types(y.dtype, torch.float32)))
-        return torch.view_as_real(spectrum)
+        return y
 
-    def _pictures(self, spectrum: Tensor, dtype: torch.dtype) -> Tensor:
-        pictures: Tensor = torch.fft.irfft2(torch.view_as_complex(spectrum), s=(self.size, self.size))
-        return pictures.to(dtype)
+
+def filtered(y: Tensor, multiplier: Tensor) -> Tensor:
+    """y with every frequency multiplied by a real number.
+
+    Args:
+        y: (..., N, N), of any floating-point dtype, which is that of the result.
+        multiplier: what broadcasts against (..., N, N // 2 + 1), the frequencies of `torch.fft.rfft2`.
+    """
+    spectrum = _spectrum(y)
+    return _pictures(spectrum * multiplier.to(spectrum.dtype).unsqueeze(-1), y)
+
+
+def _spectrum(y: Tensor) -> Tensor:
+    """(..., N, N // 2 + 1, 2): real and imaginary parts, which ONNX has and complex numbers it has not."""
+    spectrum: Tensor = torch.fft.rfft2(y.to(torch.promote_types(y.dtype, torch.float32)))
+    return torch.view_as_real(spectrum)
+
+
+def _pictures(spectrum: Tensor, like: Tensor) -> Tensor:
+    """The pictures of that spectrum, of the size and dtype of `like`."""
+    pictures: Tensor = torch.fft.irfft2(torch.view_as_complex(spectrum.contiguous()), s=like.shape[-2:])
+    return pictures.to(like.dtype)
 
 
 def observe(y: Tensor, blur: Blur, sigma: float, *, seed: int) -> Tensor:

@@ -1,0 +1,166 @@
+"""Trained models on disk: weights as safetensors, and a model card beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from implicit_lib.cases import _files
+from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
+from implicit_lib.cases._running import Progress, train_once
+
+from ._evaluation import Observed, held_out, moduli, quality, sensitivity, speed_limit
+from ._networks import Deblurring, Denoiser, Size
+from ._photographs import training_tiles
+from ._recipe import Contraction, ModelName, Recipe, Replay, recipe
+from ._training import Trained, train
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""The models that ship."""
+
+CARD_ITERATIONS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 100, 200, 500)
+"""The t for which a card holds numbers; of an explicit model 1 only."""
+
+SENSED = 100
+"""L_t and its bound are for t up to it."""
+
+_BOUNDED = 2
+"""Pictures whose speed limit is computed, a quarter of a second each iteration."""
+
+
+def train_and_write(
+    recipe: Recipe, folder: Path, *, device: torch.device | str = "cpu", progress: Progress = print
+) -> dict[str, Any]:
+    """Train by `recipe` into the folder unless that has been done, resuming what was interrupted; returns the card.
+
+    What begins with the denoiser trains that first, if it is not in the folder.
+
+    Raises:
+        TrainingInterrupted, CheckpointError, FloatingPointError: as `train` does.
+        WeightsError: the folder holds a card of that name that is damaged.
+    """
+
+    def make(checkpoint: Path) -> dict[str, Any]:
+        start = None if recipe.model == "denoiser" else _begin(recipe, folder, device, progress)
+        pictures = training_tiles()
+        trained = train(recipe, pictures, checkpoint, start=start, device=device, progress=progress)
+        progress(f"{recipe.name}: evaluating")
+        return write_model(recipe, trained, pictures, held_out(), folder)
+
+    def read() -> dict[str, Any]:
+        return read_card(recipe.model, seed=recipe.seed, folder=folder)
+
+    return train_once(recipe, folder, read=read, recipe_of=recipe_of, make=make)
+
+
+def _begin(of: Recipe, folder: Path, device: torch.device | str, progress: Progress) -> Denoiser:
+    train_and_write(recipe(of.preset, "denoiser", of.seed), folder, device=device, progress=progress)
+    found = load("denoiser", seed=of.seed, folder=folder)
+    assert isinstance(found, Denoiser)
+    return found
+
+
+def write_model(recipe: Recipe, trained: Trained, pictures: Tensor, observed: Observed, folder: Path) -> dict[str, Any]:
+    """Write NAME.safetensors and its card NAME.json into the folder, the card last; returns the card."""
+    write_tensors(trained.model.state_dict(), folder / f"{recipe.name}.safetensors")
+    card = {
+        "recipe": dataclasses.asdict(recipe),
+        "data": {"training": _files.data_hash(pictures), "test": _files.data_hash(*observed)},
+        "parameters": parameter_count(trained.model),
+        "metrics": metrics(trained.model, observed),
+        "cpu_seconds": round(trained.cpu_seconds, 1),
+        "wall_seconds": round(trained.wall_seconds, 1),
+        "device": str(next(trained.model.parameters()).device),
+        "torch": torch.__version__,
+    }
+    write_card(card, folder / f"{recipe.name}.json")
+    return card
+
+
+def metrics(model: nn.Module, observed: Observed) -> dict[str, Any]:
+    """What a card tells of a model, to five digits, on the CPU.
+
+    Returns:
+        "psnr" and "ssim" for t in CARD_ITERATIONS, and "sensitivity", L_t on the first 8 pictures. Of an implicit model
+        also the "residual"; "psnr_from_blurred", which begins at y_0 = x; "envelope", the bound of L_t on the first 2
+        pictures; and "modulus", the largest ‖∂G/∂y‖ at y_1, y_10 and y_100 of the first 8 pictures.
+    """
+    model = model.cpu()
+    found = quality(model, observed, CARD_ITERATIONS)
+    some = observed.blurred[:: len(observed.blurred) // 8]
+    of_input = sensitivity(model, some, SENSED).value
+    told = {"psnr": _told(found.psnr), "ssim": _told(found.ssim), "sensitivity": _at_iterations(of_input)}
+    if isinstance(model, Deblurring):
+        other = quality(model, observed, CARD_ITERATIONS, from_blurred=True)
+        limit = speed_limit(model, some[:_BOUNDED], SENSED)
+        told |= {
+            "residual": _told(found.residual),
+            "psnr_from_blurred": _told(other.psnr),
+            "envelope": _at_iterations(limit.envelope),
+            "modulus": {
+                str(t): _rounded(each) for t, each in zip((1, 10, 100), moduli(model, some).amax(dim=1), strict=True)
+            },
+        }
+    return told
+
+
+def _told(values: Tensor) -> dict[str, float]:
+    """A value for each of CARD_ITERATIONS, or the only one."""
+    return {str(t): _rounded(value) for t, value in zip(CARD_ITERATIONS, values, strict=False)}
+
+
+def _at_iterations(values: Tensor) -> dict[str, float]:
+    return {str(t): _rounded(values[t - 1]) for t in CARD_ITERATIONS if t <= len(values)}
+
+
+def _rounded(value: Tensor) -> float:
+    return float(f"{value.item():.4e}")
+
+
+def recipe_of(card: dict[str, Any]) -> Recipe:
+    """The recipe that a card tells of."""
+    fields = dict(card["recipe"])
+    fields["size"] = Size(widths=tuple(fields["size"]["widths"]), blocks=fields["size"]["blocks"])
+    fields["replay"] = fields["replay"] and Replay(**fields["replay"])
+    fields["contraction"] = fields["contraction"] and Contraction(**fields["contraction"])
+    return Recipe(**fields)
+
+
+def read_card(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, Any]:
+    """The card of a trained model.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+
+    def whole(card: dict[str, Any]) -> dict[str, Any]:
+        recipe_of(card)
+        return card
+
+    return _files.read_card(folder / f"{model}-seed{seed}.json", whole, remedy=_remedy(model, seed, folder))
+
+
+def load(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> nn.Module:
+    """A trained model in evaluation mode: a `Denoiser`, an `Explicit`, an `Unfolded` or a `Deblurring`.
+
+    Args:
+        model: its name; see `MODELS`.
+        seed: of its training.
+        folder: where it lies.
+        device: where it goes.
+
+    Raises:
+        WeightsError: its card or its weights are missing or damaged.
+    """
+    of = recipe_of(read_card(model, seed=seed, folder=folder))
+    module = of.build()
+    load_weights(module, folder / f"{of.name}.safetensors", remedy=_remedy(model, seed, folder))
+    return module.to(device).eval()
+
+
+def _remedy(model: ModelName, seed: int, folder: Path) -> str:
+    return f"python -m implicit_lib.cases.deblurring train --model {model} --seed {seed} --output {folder}"
