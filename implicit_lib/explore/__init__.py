@@ -12,6 +12,7 @@ from ._page import LIVE as LIVE
 from ._panels import History as History
 from ._panels import Now as Now
 from ._panels import Panel as Panel
+from ._panels import Pictures as Pictures
 from ._panels import Readout as Readout
 from ._symbolic import AtProbe as AtProbe
 from ._symbolic import Maximum as Maximum

@@ -11,7 +11,7 @@ import numpy as np
 
 from ._controls import Choice, ControlError, Iterations, Slider
 from ._page import write_page
-from ._panels import History, Now, Panel, Readout, Reference
+from ._panels import History, Now, Panel, Pictures, Readout, Reference
 from ._system import Arrays, System, Trajectory
 from ._text import Reading, Text
 
@@ -39,7 +39,7 @@ class Explorer:
         system: what is iterated; or, with `chosen_by`, one system for each option of that choice.
         controls: exactly one `Iterations`, then sliders and choices. The iteration count is shown first; above it what
             the reader types, where there is a `Text`, whose arrays are read by systems as if they were controls.
-        panels: the plots.
+        panels: the plots and pictures.
         readouts: the numbers beside them.
         chosen_by: the name of the choice that selects the system. Any further choice is read by systems, as a slider
             is: its value is the number of the chosen option, counted from 0.
@@ -55,7 +55,7 @@ class Explorer:
         title: str,
         system: System | Mapping[str, System],
         controls: Sequence[Control],
-        panels: Sequence[Panel],
+        panels: Sequence[Panel | Pictures],
         readouts: Sequence[Readout] = (),
         chosen_by: str | None = None,
     ) -> None:

@@ -25,18 +25,7 @@ def describe(explorer: Explorer) -> dict[str, Any]:
         "title": explorer.title,
         "chosenBy": explorer.chosen_by,
         "controls": [control.describe() for control in explorer.controls.values()],
-        "panels": [
-            {
-                "title": panel.title,
-                "alt": panel.alt,
-                "ticks": panel.ticks,
-                "figure": json.loads(panel.figure.to_json()),
-                "bind": {
-                    trace: {axis: ref.describe() for axis, ref in refs.items()} for trace, refs in panel.bind.items()
-                },
-            }
-            for panel in explorer.panels
-        ],
+        "panels": [panel.describe() for panel in explorer.panels],
         "readouts": [readout.describe() for readout in explorer.readouts],
         "dark": palette.DARK,
     }

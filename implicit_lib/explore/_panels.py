@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import plotly.graph_objects as go
 
@@ -68,8 +70,57 @@ class Panel:
                 raise ValueError(f"Panel '{self.title}' binds the trace {trace!r}; its figure has {names}.")
             if not set(references) <= {"x", "y"}:
                 raise ValueError(f"Panel '{self.title}' can bind 'x' and 'y' of {trace!r}; got {sorted(references)}.")
-        if not self.alt.strip():
-            raise ValueError(f"Panel '{self.title}' needs an alt text: say what the plot shows.")
+        _check_alt(self.title, self.alt)
+
+    def describe(self) -> dict[str, Any]:
+        """The front ends' description of this panel."""
+        return _described(self) | {"ticks": self.ticks, "figure": json.loads(self.figure.to_json())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Square pictures beside each other, drawn pixel by pixel.
+
+    Args:
+        title: heading of the panel; unique within its explorer.
+        show: for each picture, by the name below it, the view's array with its pixels: 3 · side² numbers in [0, 1], all
+            reds row by row, then all greens, then all blues. What is beyond [0, 1] is cut.
+        side: pixels along a side.
+        alt: what the pictures show, for a reader who cannot see them.
+
+    Raises:
+        ValueError: if there is no picture, `side` is below 1, or there is no `alt`.
+    """
+
+    title: str
+    show: Mapping[str, Now]
+    side: int
+    alt: str
+    ticks: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        if not self.show or self.side < 1:
+            raise ValueError(f"Pictures '{self.title}' needs a picture, and a side of at least 1; got {self.side}.")
+        _check_alt(self.title, self.alt)
+
+    @property
+    def bind(self) -> dict[str, dict[str, Reference]]:
+        """Where the pixels come from, as of a panel's traces."""
+        return {name: {"pixels": reference} for name, reference in self.show.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """The front ends' description of this panel."""
+        return _described(self) | {"side": self.side}
+
+
+def _described(panel: Panel | Pictures) -> dict[str, Any]:
+    bind = {trace: {part: ref.describe() for part, ref in refs.items()} for trace, refs in panel.bind.items()}
+    return {"title": panel.title, "alt": panel.alt, "bind": bind}
+
+
+def _check_alt(title: str, alt: str) -> None:
+    if not alt.strip():
+        raise ValueError(f"Panel '{title}' needs an alt text: say what it shows.")
 
 
 @dataclass(frozen=True, kw_only=True)

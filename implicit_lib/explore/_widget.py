@@ -19,7 +19,7 @@ from ._page import LIVE, describe
 if TYPE_CHECKING:
     from ._explorer import Explorer
 
-_MODULES = ("controls.js", "text.js", "curves.js", "plot.js", "figure.js", "kernel.js")
+_MODULES = ("controls.js", "text.js", "curves.js", "plot.js", "pictures.js", "figure.js", "kernel.js")
 
 
 def _one_module() -> str:

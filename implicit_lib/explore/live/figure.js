@@ -1,5 +1,6 @@
 // A figure that the reader moves: controls, numbers and plots. What computes it is not its business.
 import { element, format, makeControl, makePlay } from "./controls.js";
+import { Pictures } from "./pictures.js";
 import { Plot } from "./plot.js";
 import { makeText } from "./text.js";
 
@@ -57,7 +58,13 @@ export class Figure {
     );
   }
 
-  #panel({ title, alt, figure }) {
+  #panel(panel) {
+    const { title, alt, figure } = panel;
+    if (!figure) {
+      const pictures = new Pictures(panel);
+      this.plots.push(pictures);
+      return element("figure", {}, element("figcaption", {}, title), pictures.element);
+    }
     const canvas = element("div", { class: "plot", role: "img", "aria-label": alt });
     const names = element("ul", { class: "legend" });
     this.plots.push(new Plot(canvas, names, figure, this.description.dark));
