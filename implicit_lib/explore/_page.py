@@ -61,9 +61,9 @@ def write_page(explorer: Explorer, folder: Path) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The arrays without NaN or infinities: the page draws a gap where it finds null."""
+    """The arrays without NaN or infinities: the page draws a gap where it finds null. Of pixels what the eye can see."""
     if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
+        return {key: _plain(part.round(3) if key == "pixels" else part) for key, part in value.items()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list):

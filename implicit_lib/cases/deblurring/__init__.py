@@ -53,7 +53,7 @@ from ._training import train as train
 from ._upload import PhotographError as PhotographError
 from ._upload import read_photograph as read_photograph
 from ._views import Walk as Walk
-from ._views import walk as walk
+from ._views import walks as walks
 from ._weights import WEIGHTS as WEIGHTS
 from ._weights import load as load
 from ._weights import metrics as metrics

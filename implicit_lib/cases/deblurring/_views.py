@@ -20,7 +20,7 @@ class Walk:
     Attributes:
         encode: the number of the photograph, that of the kernel, and the noise's σ -> what operator and view read.
         step: one iteration of the operator.
-        view: the arrays and numbers; see `walk`.
+        view: the arrays and numbers; see `walks`.
         start: y_0 = 0.
     """
 
@@ -30,25 +30,29 @@ class Walk:
     start: Tensor
 
 
-def walk(model: Deblurring, rival: Explicit, photographs: Sequence[Tensor], kernels: Mapping[str, Tensor]) -> Walk:
-    """The walk of y_t to a sharp picture, for a chosen photograph, kernel and strength of the noise.
+def walks(
+    models: Mapping[str, Deblurring], rival: Explicit, photographs: Sequence[Tensor], kernels: Sequence[Tensor]
+) -> dict[str, Walk]:
+    """The walk of y_t to a sharp picture by each model, for a chosen photograph, kernel and strength of the noise.
 
-    The model is told the kernel that blurs; the rival never is: it knows the one it was trained with.
+    A model is told the kernel that blurs; the rival never is: it knows the one it was trained with.
 
     The view has the pictures blurred, now, rival and truth (3 N²,), and the scalars psnr, rival psnr, blurred psnr (in
     dB, of pictures cut to [0, 1]) and residual, ‖y_t − y_{t−1}‖ / ‖y_t‖, NaN at t = 0.
 
     Args:
-        model: it is copied.
+        models: by name; they are copied, and share what is not their own.
         rival: an explicit network, whose answer is shown beside; it is copied.
-        photographs: (3, N, N) each.
-        kernels: to choose from.
+        photographs, kernels: to choose from; (3, N, N) each, and what `read_kernel` takes.
     """
-    operator = copy.deepcopy(model.operator).cpu().float().eval().requires_grad_(False)
     other = copy.deepcopy(rival).cpu().float().eval().requires_grad_(False)
     pictures = torch.stack(list(photographs)).float()
-    start = torch.zeros_like(pictures[:1])
-    return Walk(_Encode(other, pictures, list(kernels.values())), _Step(operator), _View(), start)
+    encode, view, start = _Encode(other, pictures, kernels), _View(), torch.zeros_like(pictures[:1])
+    return {name: Walk(encode, _Step(_frozen(model)), view, start) for name, model in models.items()}
+
+
+def _frozen(model: Deblurring) -> Operator:
+    return copy.deepcopy(model.operator).cpu().float().eval().requires_grad_(False)
 
 
 class _Encode(nn.Module):
