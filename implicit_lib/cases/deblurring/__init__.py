@@ -11,6 +11,8 @@ from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupt
 from ._blur import Blur as Blur
 from ._blur import filtered as filtered
 from ._blur import observe as observe
+from ._classical import total_variation as total_variation
+from ._classical import wiener as wiener
 from ._evaluation import QUANTILES as QUANTILES
 from ._evaluation import Limit as Limit
 from ._evaluation import Observed as Observed
