@@ -61,7 +61,7 @@ def write_page(explorer: Explorer, folder: Path) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The arrays without NaN or infinities: the page draws a gap where it finds null. Of pixels what the eye can see."""
+    """The arrays without NaN or infinities: the page draws a gap where it finds null. Of pixels what an eye sees."""
     if isinstance(value, dict):
         return {key: _plain(part.round(3) if key == "pixels" else part) for key, part in value.items()}
     if hasattr(value, "tolist"):
