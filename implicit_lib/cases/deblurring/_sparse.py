@@ -385,7 +385,7 @@ def _used(y: Tensor) -> Tensor:
     return (y.abs().amax(dim=0) > 0).to(y.dtype)
 
 
-def _spectral_norm_bound(matrix: Tensor, squarings: int = 12) -> Tensor:
+def _spectral_norm_bound(matrix: Tensor, squarings: int = 10) -> Tensor:
     """An upper bound of the largest singular value, close to it, from matrix products alone (a page has no more).
 
     With B = MᵀM and p = 2^squarings, ‖M‖² = ‖B‖ ≤ ‖B^p‖_F^(1/p) ≤ r^(1/(2p)) ‖B‖, where r is the rank.

@@ -138,7 +138,7 @@ def test_the_norm_is_bounded_from_above_and_closely() -> None:
     for seed, (m, n) in enumerate([(5, 5), (9, 4), (64, 64)]):
         matrix = normal(m, n, seed=seed) * 10.0 ** (seed - 1)
         norm = float(torch.linalg.matrix_norm(matrix, 2))
-        assert norm * (1 - 1e-12) <= float(_spectral_norm_bound(matrix)) <= 1.0003 * norm
+        assert norm * (1 - 1e-12) <= float(_spectral_norm_bound(matrix)) <= 1.002 * norm
     assert float(_spectral_norm_bound(torch.zeros(3, 3).double())) < 1e-300
 
 
