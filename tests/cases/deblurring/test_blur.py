@@ -196,7 +196,7 @@ class Steps(nn.Module):
         return self.blur(y), y - 0.5 * (self.blur.normal(y) - q), self.blur.solve(q + 0.25 * y, 0.25)
 
 
-@pytest.mark.parametrize(("size", "error"), [(64, 5e-6), (128, 5e-6), (33, 1e-4)])
+@pytest.mark.parametrize(("size", "error"), [(64, 5e-6), (33, 1e-4)])
 def test_it_runs_in_onnx_runtime(size: int, error: float, tmp_path: Path) -> None:
     """Its Fourier transform is fast and exact for powers of two, and slow and less exact for other sizes."""
     import onnxruntime

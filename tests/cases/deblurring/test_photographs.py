@@ -40,17 +40,18 @@ def test_the_whole_photographs_go_by_name() -> None:
 
 
 def stretches(pictures: Tensor) -> np.ndarray:
-    """A number for every stretch of 8 neighbouring pixels in a row that is not nearly of one colour."""
-    pixels = pictures.mul(255).round().long().permute(0, 2, 3, 1).numpy()
-    windows = np.lib.stride_tricks.sliding_window_view(pixels, 8, axis=2).reshape(-1, 24)
-    lively = windows[np.ptp(windows, axis=1) > 60].astype(np.uint64)
-    weights = np.random.default_rng(0).integers(2**63, size=24, dtype=np.uint64)
-    return (lively * weights).sum(axis=1, dtype=np.uint64)
+    """A number for every stretch of 8 neighbouring pixels in a row whose ends differ in colour."""
+    pixels = pictures.mul(255).round().numpy().astype(np.uint64)
+    weights = np.random.default_rng(0).integers(2**63, size=(8, 3, 1, 1), dtype=np.uint64)
+    last = pixels.shape[-1] - 7
+    numbers = sum((weights[k] * pixels[..., k : k + last]).sum(axis=1, dtype=np.uint64) for k in range(8))
+    ends = np.abs(pixels[..., :last].astype(int) - pixels[..., 7:].astype(int)).max(axis=1)
+    return numbers[ends > 40]
 
 
 def test_nothing_of_a_held_out_photograph_is_in_the_training_tiles() -> None:
     training, held_out = stretches(training_tiles()), stretches(held_out_crops())
-    assert len(held_out) > 50_000 and not np.isin(held_out, training).any()
+    assert len(held_out) > 20_000 and not np.isin(held_out, training).any()
     assert np.isin(stretches(training_tiles()[7:8, :, 10:, 5:]), training).all()  # what the comparison would find
 
 
