@@ -17,6 +17,7 @@ from ._evaluation import QUANTILES as QUANTILES
 from ._evaluation import Limit as Limit
 from ._evaluation import Observed as Observed
 from ._evaluation import Quality as Quality
+from ._evaluation import examples as examples
 from ._evaluation import held_out as held_out
 from ._evaluation import iterates as iterates
 from ._evaluation import moduli as moduli

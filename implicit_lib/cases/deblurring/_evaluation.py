@@ -14,7 +14,7 @@ from implicit_lib.lipschitz import Estimate, contraction_modulus, effective_lips
 from ._blur import Blur, observe
 from ._kernels import camera_shake
 from ._networks import Deblurring, Operator
-from ._photographs import held_out_crops
+from ._photographs import held_out_crops, photographs
 from ._recipe import SIGMA
 
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -36,7 +36,15 @@ class Observed(NamedTuple):
 
 def held_out() -> Observed:
     """The 48 crops that no model was trained with, blurred by the case's kernel, with noise of SIGMA."""
-    clean = held_out_crops()
+    return _observed(held_out_crops())
+
+
+def examples() -> Observed:
+    """The six held-out photographs whole, at 64 × 64, blurred and with noise in the same way, in the order of NAMES."""
+    return _observed(nn.functional.avg_pool2d(torch.stack(list(photographs().values())), 2))
+
+
+def _observed(clean: Tensor) -> Observed:
     return Observed(clean, observe(clean, Blur(camera_shake(), clean.shape[-1]), SIGMA, seed=0))
 
 

@@ -13,7 +13,7 @@ from implicit_lib.cases import _files
 from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
 from implicit_lib.cases._running import Progress, train_once
 
-from ._evaluation import Observed, held_out, moduli, quality, sensitivity, speed_limit
+from ._evaluation import Observed, examples, held_out, moduli, quality, sensitivity, speed_limit
 from ._networks import Deblurring, Denoiser, Size
 from ._photographs import training_tiles
 from ._recipe import Contraction, ModelName, Recipe, Replay, recipe
@@ -27,9 +27,6 @@ CARD_ITERATIONS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 100, 200, 500)
 
 SENSED = 100
 """L_t and its bound are for t up to it."""
-
-_BOUNDED = 2
-"""Pictures whose speed limit is computed, a quarter of a second each iteration."""
 
 
 def train_and_write(
@@ -85,9 +82,9 @@ def metrics(model: nn.Module, observed: Observed) -> dict[str, Any]:
     """What a card tells of a model, to five digits, on the CPU.
 
     Returns:
-        "psnr" and "ssim" for t in CARD_ITERATIONS, and "sensitivity", L_t on the first 8 pictures. Of an implicit model
-        also the "residual"; "psnr_from_blurred", which begins at y_0 = x; "envelope", the bound of L_t on the first 2
-        pictures; and "modulus", the largest ‖∂G/∂y‖ at y_1, y_10 and y_100 of the first 8 pictures.
+        "psnr" and "ssim" for t in CARD_ITERATIONS, and "sensitivity", L_t on 8 pictures. Of an implicit model
+        also the "residual"; "psnr_from_blurred", which begins at y_0 = x; "modulus", the largest ‖∂G/∂y‖ at y_1, y_10
+        and y_100 of 8 pictures; and "limit", the `speed_limit` of the first of `examples` for every t up to SENSED.
     """
     model = model.cpu()
     found = quality(model, observed, CARD_ITERATIONS)
@@ -96,11 +93,11 @@ def metrics(model: nn.Module, observed: Observed) -> dict[str, Any]:
     told = {"psnr": _told(found.psnr), "ssim": _told(found.ssim), "sensitivity": _at_iterations(of_input)}
     if isinstance(model, Deblurring):
         other = quality(model, observed, CARD_ITERATIONS, from_blurred=True)
-        limit = speed_limit(model, some[:_BOUNDED], SENSED)
+        limit = speed_limit(model, examples().blurred[:1], SENSED)
         told |= {
             "residual": _told(found.residual),
             "psnr_from_blurred": _told(other.psnr),
-            "envelope": _at_iterations(limit.envelope),
+            "limit": {name: [_rounded(value) for value in values] for name, values in limit._asdict().items()},
             "modulus": {
                 str(t): _rounded(each) for t, each in zip((1, 10, 100), moduli(model, some).amax(dim=1), strict=True)
             },
