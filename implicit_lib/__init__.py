@@ -16,6 +16,7 @@ from implicit_lib.model import ImplicitModel as ImplicitModel
 from implicit_lib.regularisation import MonotoneLinear as MonotoneLinear
 from implicit_lib.regularisation import bound_spectral_norm as bound_spectral_norm
 from implicit_lib.regularisation import certified_norm as certified_norm
+from implicit_lib.regularisation import jacobian_norm as jacobian_norm
 from implicit_lib.regularisation import jacobian_penalty as jacobian_penalty
 from implicit_lib.solvers import Anderson as Anderson
 from implicit_lib.solvers import Broyden as Broyden

@@ -7,7 +7,8 @@ import pytest
 
 MODULES = (
     *("solvers._solve", "model", "lipschitz._jacobian"),
-    *("regularisation._jacobian_penalty", "regularisation._spectral", "regularisation._monotone"),
+    *("regularisation._jacobian_norm", "regularisation._jacobian_penalty"),
+    *("regularisation._spectral", "regularisation._monotone"),
     *("theory._domain", "theory._formula"),
 )
 

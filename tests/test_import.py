@@ -15,7 +15,7 @@ PUBLIC = (
     *("ImplicitModel", "Gradient", "ImplicitGradient", "JacobianFreeGradient", "UnrolledGradient"),
     *("Estimate", "EigenvalueEstimate"),
     *("contraction_modulus", "effective_lipschitz", "local_lipschitz", "spectral_radius"),
-    *("jacobian_penalty", "bound_spectral_norm", "certified_norm", "MonotoneLinear"),
+    *("jacobian_norm", "jacobian_penalty", "bound_spectral_norm", "certified_norm", "MonotoneLinear"),
 )
 
 

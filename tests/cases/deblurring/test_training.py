@@ -1,5 +1,6 @@
 """Training resumes exactly, stops cleanly, says what is wrong, and trains what the recipe says."""
 
+import dataclasses
 import os
 import signal
 from pathlib import Path
@@ -19,6 +20,8 @@ from implicit_lib.cases.deblurring import (
     Size,
     TrainingInterrupted,
     camera_shake,
+    held_out,
+    load,
     observe,
     quality,
     recipe,
@@ -61,14 +64,16 @@ def test_one_pass_learns(model: str) -> None:
     assert quality(run.model, observed).psnr > before + 0.2
 
 
-@pytest.mark.parametrize("model", ["pgd", "hqs-implicit", "hqs-contraction"])
+@pytest.mark.parametrize("model", ["hqs", "hqs-implicit", "hqs-contraction"])
 def test_an_equilibrium_learns(model: str) -> None:
-    """Where pictures that are never replaced walk to, it comes nearer to them."""
-    replay = Replay(pictures=3, iterations=4, restart=0.0, first=4)
-    chosen = short(model, size=Size(widths=(12, 16), blocks=1), steps=80, learning_rate=3e-4, batch=3, replay=replay)
-    run = _Run(chosen, pictures(), None, torch.device("cpu"))
-    losses = [run.advance() for _ in range(80)]
-    assert losses[-1] < 0.8 * losses[10]
+    """From the shipped denoiser: what it makes of the same crops after ten iterations, a quarter of a dB better."""
+    some = Observed(*(each[::8] for each in held_out()))
+    chosen = dataclasses.replace(recipe("small", model), steps=25, batch=4, learning_rate=3e-4)
+    run = _Run(chosen, training_tiles()[::8], load("denoiser"), torch.device("cpu"))
+    before = quality(run.model, some, [10]).psnr
+    for _ in range(25):
+        run.advance()
+    assert quality(run.model, some, [10]).psnr > before + 0.25
 
 
 def test_seeds_decide_and_nothing_else_does(tmp_path: Path) -> None:
