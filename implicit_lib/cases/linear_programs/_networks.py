@@ -39,9 +39,10 @@ Encoded = tuple[Tensor, Tensor, Tensor]
 
 
 class Perceptron(nn.Module):
-    """One hidden layer of ReLU, for nodes with their features first, (d, B, nodes).
+    """One hidden layer of ReLU, for nodes with their features first, (d, B · nodes).
 
-    Small layers are several times faster this way than with the features last.
+    Small layers are several times faster this way than with the features last; and a ReLU in place is fast where it
+    does not act on a view, so that there are two axes only.
     """
 
     def __init__(self, inputs: int, hidden: int, outputs: int, *, bias: bool = True, last_bias: bool = True) -> None:
@@ -50,7 +51,7 @@ class Perceptron(nn.Module):
         self.last = nn.Linear(hidden, outputs, bias=last_bias)
 
     def forward(self, h: Tensor) -> Tensor:
-        """The nodes (outputs, B, nodes)."""
+        """The nodes (outputs, B · nodes)."""
         return dense(dense(h, self.first).relu_(), self.last)
 
 
@@ -73,31 +74,32 @@ class Convolution(nn.Module):
         self.target = Perceptron(target, target, target, bias=variables_send)
         self.output = Perceptron(source + target, target, target)
 
-    def keep(self, hidden: Tensor) -> Tensor:
-        """What the receiving nodes bring into the hidden layer of f_out (target, B, r), from that of f_to."""
-        kept = self.target.last
-        _, of_kept = self._entrances()
-        return affine(hidden, of_kept @ kept.weight, of_kept @ kept.bias + self.output.first.bias)
+    def at(self, edges: Tensor) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]:
+        """`keep` and `receive` along `edges` (B, r, s), for which weights are multiplied once.
 
-    def forward(self, edges: Tensor, hidden: Tensor, kept: Tensor) -> Tensor:
-        """The receiving nodes (target, B, r); `hidden` is that of f_from (source, B, s), `kept` is `keep` of f_to's.
-
-        `edges` is (B, r, s).
+        `keep` maps the hidden layer of f_to to what the receiving nodes bring into that of f_out (target, B · r);
+        `receive` maps the hidden layer of f_from (source, B · s), and what is kept, to the receiving nodes.
         """
-        sent = self.source.last
-        of_sent, _ = self._entrances()
-        weight, bias = of_sent @ sent.weight, of_sent @ sent.bias
-        if edges.shape[1] < edges.shape[2]:  # to sum up first leaves fewer nodes to multiply
-            messages = affine(_along(edges, hidden), weight) + bias.view(-1, 1, 1) * edges.sum(dim=2)
-        else:
-            messages = _along(edges, affine(hidden, weight, bias))
-        return dense((kept + messages).relu_(), self.output.last).relu_()
+        sent, kept, enter = self.source.last, self.target.last, self.output.first
+        of_sent, of_kept = torch.split(enter.weight, [sent.out_features, kept.out_features], dim=1)
+        sending, sent_bias = of_sent @ sent.weight, (of_sent @ sent.bias).unsqueeze(1)
+        keeping, kept_bias = of_kept @ kept.weight, (of_kept @ kept.bias + enter.bias).unsqueeze(1)
+        sum_first = edges.shape[1] < edges.shape[2]  # which leaves fewer nodes to multiply
+        if sum_first:
+            kept_bias = kept_bias + sent_bias * edges.sum(dim=2).view(1, -1)
 
-    def _entrances(self) -> tuple[Tensor, Tensor]:
-        """The weights of the first layer of f_out: for what is sent, and for what is kept."""
-        sizes = [self.source.last.out_features, self.target.last.out_features]
-        of_sent, of_kept = torch.split(self.output.first.weight, sizes, dim=1)
-        return of_sent, of_kept
+        def keep(hidden: Tensor) -> Tensor:
+            return torch.addmm(kept_bias, keeping, hidden)
+
+        def receive(hidden: Tensor, kept: Tensor) -> Tensor:
+            if sum_first:
+                entered = torch.addmm(kept, sending, _along(edges, hidden).flatten(1)).relu_()
+            else:
+                messages = _along(edges, torch.addmm(sent_bias, sending, hidden))
+                entered = (kept.view(messages.shape) + messages).relu_().flatten(1)
+            return dense(entered, self.output.last).relu_()
+
+        return keep, receive
 
 
 class Passes(nn.Module):
@@ -114,42 +116,45 @@ class Passes(nn.Module):
         (first, third), (second, fourth) = self.to_constraints, self.to_variables
         return cast("tuple[Convolution, Convolution, Convolution, Convolution]", (first, second, third, fourth))
 
-    def enter_constraints(self, constraints: Tensor) -> Tensor:
-        """What the constraints (constraint, B, m) keep in the first convolution."""
-        first = self.convolutions[0]
-        return first.keep(dense(constraints, first.target.first).relu_())
-
     def enter_variables(self) -> Tensor:
         """The weights (2 · variable, variable) of both layers that the variables go through first."""
         first, second, _, _ = self.convolutions
         return torch.cat([first.source.first.weight, second.target.first.weight])
 
-    def forward(self, A: Tensor, kept: Tensor, hidden: Tensor) -> Tensor:
-        """The variables (variable, B, n) afterwards.
+    def at(self, A: Tensor, constraints: Tensor) -> Callable[[Tensor], Tensor]:
+        """The passes along A (B, m, n) from the constraints (constraint, B · m), for which weights are multiplied once.
 
-        Args:
-            A: (B, m, n).
-            kept: `enter_constraints` of the constraints.
-            hidden: (2 · variable, B, n), the variables multiplied by `enter_variables`; it is overwritten.
+        They map `enter_variables` times the variables, (2 · variable, B · n), which they overwrite, to the variables
+        (variable, B · n) afterwards.
         """
         first, second, third, fourth = self.convolutions
         back = A.transpose(1, 2)
-        sent, own = hidden.relu_().chunk(2)
-        constraints: Tensor = first(A, sent, kept)
-        returned, kept = _both(constraints, second.source.first, third.target.first)
-        variables: Tensor = second(back, returned, second.keep(own))
-        sent, own = _both(variables, third.source.first, fourth.target.first)
-        constraints = third(A, sent, third.keep(kept))
-        variables = fourth(back, dense(constraints, fourth.source.first).relu_(), fourth.keep(own))
-        return variables
+        (keep_1, receive_1), (keep_2, receive_2) = first.at(A), second.at(back)
+        (keep_3, receive_3), (keep_4, receive_4) = third.at(A), fourth.at(back)
+        leave_constraints = _both(second.source.first, third.target.first)
+        leave_variables = _both(third.source.first, fourth.target.first)
+        kept = keep_1(dense(constraints, first.target.first).relu_())
+
+        def run(hidden: Tensor) -> Tensor:
+            sent, own = hidden.relu_().chunk(2)
+            returned, own_constraints = leave_constraints(receive_1(sent, kept))
+            sent, own = leave_variables(receive_2(returned, keep_2(own)))
+            constraints = receive_3(sent, keep_3(own_constraints))
+            return receive_4(dense(constraints, fourth.source.first).relu_(), keep_4(own))
+
+        return run
 
 
-def _both(h: Tensor, one: nn.Linear, other: nn.Linear) -> tuple[Tensor, Tensor]:
+def _both(one: nn.Linear, other: nn.Linear) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """Two layers of the same nodes, with their ReLU, in one product."""
+    weight = torch.cat([one.weight, other.weight])
     bias = None if one.bias is None else torch.cat([one.bias, other.bias])
-    hidden = affine(h, torch.cat([one.weight, other.weight]), bias).relu_()
-    of_one, of_other = torch.split(hidden, [one.out_features, other.out_features])
-    return of_one, of_other
+
+    def both(h: Tensor) -> tuple[Tensor, Tensor]:
+        of_one, of_other = torch.split(affine(h, weight, bias).relu_(), [one.out_features, other.out_features])
+        return of_one, of_other
+
+    return both
 
 
 class Encoder(nn.Module):
@@ -165,9 +170,9 @@ class Encoder(nn.Module):
         """The encoded programs, in the dtype of the weights."""
         A, b, equality, c, lower, upper = program.to(self.variables.weight.dtype)
         low, high = (bound.clamp(-FARTHEST_BOUND, FARTHEST_BOUND) / self.units.bound for bound in (lower, upper))
-        constraints = dense(torch.stack([b, equality]), self.constraints).relu_()
-        variables = dense(torch.stack([c / self.units.cost, low, high]), self.variables).relu_()
-        return A, constraints.movedim(0, -1), variables.movedim(0, -1)
+        constraints = dense(torch.stack([b, equality]).flatten(1), self.constraints).relu_()
+        variables = dense(torch.stack([c / self.units.cost, low, high]).flatten(1), self.variables).relu_()
+        return A, _features_last(constraints, b), _features_last(variables, c)
 
 
 class ExplicitGNN(nn.Module):
@@ -190,10 +195,9 @@ class ExplicitGNN(nn.Module):
     def forward(self, program: LinearProgram) -> Tensor:
         """ŷ (B, n)."""
         A, constraints, variables = self.encoder(program)
-        kept = self.passes.enter_constraints(constraints.movedim(-1, 0))
-        h = self.passes(A, kept, affine(variables.movedim(-1, 0), self.passes.enter_variables()))
-        y: Tensor = self.decoder(h)
-        return self.encoder.units.solution * y.squeeze(0)
+        run = self.passes.at(A, _features_first(constraints))
+        y: Tensor = self.decoder(run(affine(_features_first(variables), self.passes.enter_variables())))
+        return self.encoder.units.solution * y.view_as(program.c)
 
 
 class Operator(nn.Module):
@@ -212,12 +216,11 @@ class Operator(nn.Module):
         """z ↦ G_Θ(z, q), where what does not depend on z is computed once: less work for several iterations."""
         A, constraints, variables = q
         of_variables, of_state = _apart(self.passes.enter_variables())
-        still = affine(variables.movedim(-1, 0), of_variables)
-        kept = self.passes.enter_constraints(constraints.movedim(-1, 0))
+        still = affine(_features_first(variables), of_variables)
+        run = self.passes.at(A, _features_first(constraints))
 
         def step(z: Tensor) -> Tensor:
-            hidden = _with_state(still, of_state, z)
-            return dense(self.passes(A, kept, hidden), self.to_state).squeeze(0)
+            return dense(run(_with_state(still, of_state, z)), self.to_state).view_as(z)
 
         return step
 
@@ -265,30 +268,40 @@ class ImplicitGNN(nn.Module):
     def decoder_at(self, q: Encoded) -> Callable[[Tensor], Tensor]:
         """z ↦ Q_Ψ(z, q), where what does not depend on z is computed once."""
         of_variables, of_state = _apart(self.decoder.first.weight)
-        still = affine(q[2].movedim(-1, 0), of_variables, self.decoder.first.bias)
+        still = affine(_features_first(q[2]), of_variables, self.decoder.first.bias)
 
         def decode(z: Tensor) -> Tensor:
             y = dense(_with_state(still, of_state, z).relu_(), self.decoder.last)
-            return self.encoder.units.solution * y.squeeze(0)
+            return self.encoder.units.solution * y.view_as(z)
 
         return decode
 
 
 def dense(h: Tensor, layer: nn.Linear) -> Tensor:
-    """The layer applied to nodes (d, B, nodes)."""
+    """The layer applied to nodes (d, B · nodes)."""
     return affine(h, layer.weight, layer.bias)
 
 
 def affine(h: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """W h + b for every node of h (d, B, nodes)."""
-    flat = h.flatten(1)
-    out = weight @ flat if bias is None else torch.addmm(bias.unsqueeze(1), weight, flat)
-    return out.view(len(weight), *h.shape[1:])
+    """W h + b for every node of h (d, B · nodes)."""
+    return weight @ h if bias is None else torch.addmm(bias.unsqueeze(1), weight, h)
 
 
 def _along(edges: Tensor, messages: Tensor) -> Tensor:
-    """Σ_j A_ij h_j (d, B, r), for edges A (B, r, s) and messages h (d, B, s)."""
-    return torch.bmm(messages.transpose(0, 1), edges.transpose(1, 2)).transpose(0, 1)
+    """Σ_j A_ij h_j (d, B, r), for edges A (B, r, s) and messages h (d, B · s)."""
+    programs, _, senders = edges.shape
+    of_each = messages.view(len(messages), programs, senders).transpose(0, 1)
+    return torch.bmm(of_each, edges.transpose(1, 2)).transpose(0, 1)
+
+
+def _features_first(nodes: Tensor) -> Tensor:
+    """Nodes (B, k, d) as (d, B · k)."""
+    return nodes.movedim(-1, 0).flatten(1)
+
+
+def _features_last(nodes: Tensor, like: Tensor) -> Tensor:
+    """Nodes (d, B · k) as (B, k, d), for `like` (B, k)."""
+    return nodes.view(len(nodes), *like.shape).movedim(0, -1)
 
 
 def _apart(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -298,8 +311,8 @@ def _apart(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _with_state(still: Tensor, weight: Tensor, z: Tensor) -> Tensor:
-    """A layer of the features that stay, `still` (k, B, n), and the state z (B, n), whose weight is (k, 1)."""
-    return torch.addmm(still.flatten(1), weight, z.reshape(1, -1)).view_as(still)
+    """A layer of the features that stay, `still` (k, B · n), and the state z (B, n), whose weight is (k, 1)."""
+    return torch.addmm(still, weight, z.reshape(1, -1))
 
 
 def _zero_state(q: Encoded) -> Tensor:

@@ -76,9 +76,9 @@ def convolved(layer: Convolution, edges: Tensor, sending: Tensor, receiving: Ten
     """The formula of a convolution, edge by edge and layer by layer."""
     found = []
     for i in range(edges.shape[1]):
-        message = sum(edges[:, i, j] * layer.source(sending)[:, :, j] for j in range(edges.shape[2]))
-        found.append(layer.output(torch.cat([message, layer.target(receiving)[:, :, i]]).unsqueeze(-1)).relu())
-    return torch.cat(found, dim=2)
+        message = sum(edges[:, i, j] * layer.source(sending[:, :, j]) for j in range(edges.shape[2]))
+        found.append(layer.output(torch.cat([message, layer.target(receiving[:, :, i])])).relu())
+    return torch.stack(found, dim=2)
 
 
 def random_weights(module: nn.Module) -> None:
@@ -94,9 +94,10 @@ def test_the_fast_convolution_is_the_formula(shape: tuple[int, int], variables_s
     random_weights(layer)
     edges = torch.randn(2, receivers, senders, dtype=torch.float64)
     sending, receiving = (torch.randn(d, 2, k, dtype=torch.float64) for d, k in ((3, senders), (4, receivers)))
-    kept = layer.keep(dense(receiving, layer.target.first).relu())
-    found = layer(edges, dense(sending, layer.source.first).relu(), kept)
-    torch.testing.assert_close(found, convolved(layer, edges, sending, receiving))
+    keep, receive = layer.at(edges)
+    kept = keep(dense(receiving.flatten(1), layer.target.first).relu())
+    found = receive(dense(sending.flatten(1), layer.source.first).relu(), kept)
+    torch.testing.assert_close(found, convolved(layer, edges, sending, receiving).flatten(1))
 
 
 def test_layers_computed_together_are_those_of_each_convolution() -> None:
@@ -104,23 +105,23 @@ def test_layers_computed_together_are_those_of_each_convolution() -> None:
     random_weights(passes)
     A = torch.randn(2, 5, 7, dtype=torch.float64)
     constraints, variables = torch.randn(3, 2, 5, dtype=torch.float64), torch.randn(4, 2, 7, dtype=torch.float64)
-    found = passes(A, passes.enter_constraints(constraints), affine(variables, passes.enter_variables()))
+    found = passes.at(A, constraints.flatten(1))(affine(variables.flatten(1), passes.enter_variables()))
     for to_constraints, to_variables in zip(passes.to_constraints, passes.to_variables, strict=True):
         constraints = convolved(to_constraints, A, variables, constraints)
         variables = convolved(to_variables, A.transpose(1, 2), constraints, variables)
-    torch.testing.assert_close(found, variables)
+    torch.testing.assert_close(found, variables.flatten(1))
 
 
 def test_the_state_enters_as_one_more_feature_of_the_variables() -> None:
     program, model = programs(), network("implicit")
     A, constraints, variables = q = model.encoder(program)
     z = torch.randn_like(program.c)
-    joined = torch.cat([variables.movedim(-1, 0), z.unsqueeze(0)])
+    joined = torch.cat([variables.movedim(-1, 0), z.unsqueeze(0)]).flatten(1)
     passes = model.operator.passes
-    kept = passes.enter_constraints(constraints.movedim(-1, 0))
-    state = dense(passes(A, kept, affine(joined, passes.enter_variables())), model.operator.to_state).squeeze(0)
-    torch.testing.assert_close(model.operator(z, q), state)
-    torch.testing.assert_close(model.decode(z, q), model.encoder.units.solution * model.decoder(joined).squeeze(0))
+    run = passes.at(A, constraints.movedim(-1, 0).flatten(1))
+    state = dense(run(affine(joined, passes.enter_variables())), model.operator.to_state)
+    torch.testing.assert_close(model.operator(z, q), state.view_as(z))
+    torch.testing.assert_close(model.decode(z, q), model.encoder.units.solution * model.decoder(joined).view_as(z))
 
 
 def test_the_explicit_and_the_implicit_answer_change_with_every_field() -> None:
