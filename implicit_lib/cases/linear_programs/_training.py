@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from implicit_lib.cases import _running
 from implicit_lib.cases._running import Progress
+from implicit_lib.regularisation import jacobian_norm
 
 from ._evaluation import Model, relative_error
 from ._instances import Instances
@@ -149,7 +150,9 @@ class _Run(_running.Run[Model]):
         """The penalty, at the states, for every second one at a point between z_0 = 0 and it."""
         share, second = torch.rand(2, len(rows), 1, generator=self.random).to(self.device)
         points = torch.where(second < 0.5, share * state, state)
-        sizes, self.places.direction[rows] = _jacobian_norm(model.operator, points, q, self.places.direction[rows])
+        sizes, self.places.direction[rows] = jacobian_norm(
+            lambda z: model.operator(z, q), points, self.places.direction[rows]
+        )
         return wanted.weight * (sizes - wanted.modulus).relu().square().mean()
 
     def _misfit(self, y: Tensor, solutions: Tensor) -> Tensor:
@@ -191,21 +194,3 @@ def _in_one_piece(model: nn.Module) -> nn.Parameter:
     for parameter, value, gradient in zip(parameters, values, gradients, strict=True):
         parameter.data, parameter.grad = value.view_as(parameter), gradient.view_as(parameter)
     return whole
-
-
-def _jacobian_norm(
-    operator: Callable[[Tensor, Encoded], Tensor], z: Tensor, q: Encoded, direction: Tensor
-) -> tuple[Tensor, Tensor]:
-    """‖Jᵀu‖ (B,) for u = Jv / ‖Jv‖, v the direction (B, n), J = ∂G/∂z at z; and the next direction, Jᵀu.
-
-    A step of the power method on JᵀJ: over the epochs it tends to ‖J‖, from below. Only ‖Jᵀu‖ is differentiated.
-    """
-    A, constraints, variables = q
-    fixed = A, constraints.detach(), variables.detach()
-    with torch.no_grad():
-        image = torch.func.jvp(lambda z: operator(z, fixed), (z,), (direction,))[1]
-        u = image / image.norm(dim=1, keepdim=True).clamp(min=1e-20)
-    z = z.clone().requires_grad_()
-    (pulled,) = torch.autograd.grad(operator(z, q), z, u, create_graph=True)
-    found = pulled.detach()
-    return pulled.norm(dim=1), found / found.norm(dim=1, keepdim=True).clamp(min=1e-20)

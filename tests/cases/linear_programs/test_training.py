@@ -22,8 +22,8 @@ from implicit_lib.cases.linear_programs import (
     recipe,
     train,
 )
-from implicit_lib.cases.linear_programs._training import _jacobian_norm, _Run
-from tests.cases.linear_programs.problems import contracting, instances, short, silent
+from implicit_lib.cases.linear_programs._training import _Run
+from tests.cases.linear_programs.problems import instances, short, silent
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -127,16 +127,6 @@ def test_the_learning_rate_falls_along_a_cosine() -> None:
         run._set_learning_rate(phase, part)
         found.append(run.optimiser.param_groups[0]["lr"])
     assert found == pytest.approx([3, 2 + math.sqrt(0.5), 2, 1])
-
-
-def test_the_power_method_finds_the_norm_of_the_jacobian() -> None:
-    model, programs = contracting().double(), instances().programs
-    q, z = model.encoder(programs), torch.zeros_like(programs.c)
-    direction = torch.randn(z.shape, dtype=z.dtype, generator=torch.Generator().manual_seed(0))
-    for _ in range(60):
-        sizes, direction = _jacobian_norm(model.equilibrium.operator, z, q, direction)
-    torch.testing.assert_close(sizes.detach(), moduli(model, programs, at=[0])[0], rtol=0.02, atol=1e-9)
-    assert torch.autograd.grad(sizes.sum(), model.equilibrium.operator.to_state.weight)[0].abs().sum() > 0
 
 
 def test_the_penalty_makes_a_contraction(tmp_path: Path) -> None:
