@@ -43,5 +43,5 @@ def jacobian_norm(G: Callable[[Tensor], Tensor], y: Tensor, direction: Tensor) -
 
 def _lengths(rows: Tensor) -> Tensor:
     """Of every sample, so shaped that the samples can be divided by it; never 0."""
-    length = rows.flatten(1).norm(dim=1).clamp(min=torch.finfo(rows.dtype).tiny)
+    length: Tensor = rows.flatten(1).norm(dim=1).clamp(min=torch.finfo(rows.dtype).tiny)
     return length.view(-1, *(1,) * (rows.dim() - 1))

@@ -116,8 +116,8 @@ def _of_some(model: nn.Module, observed: Observed, wanted: list[int], from_blurr
 
 def perturbations(blur: Blur, count: int, *, size: float = 0.01) -> Tensor:
     """The paper's δ = A(ε v) (Q, B, 3, N, N), v the blur's singular vectors at QUANTILES, ε = size, for B = count."""
-    blurred = size * blur(blur.singular_vectors(QUANTILES))
-    return blurred[:, None].expand(-1, count, -1, -1, -1)
+    blurred: Tensor = blur(blur.singular_vectors(QUANTILES))
+    return size * blurred[:, None].expand(-1, count, -1, -1, -1)
 
 
 def sensitivity(model: nn.Module, x: Tensor, iterations: int) -> Estimate:
@@ -153,13 +153,12 @@ def speed_limit(model: Deblurring, x: Tensor, iterations: int) -> Limit:
         iterations: T.
     """
     bound, envelopes, sizes = torch.zeros(len(x), dtype=torch.float64), [], []
-    y, encode = torch.zeros_like(x), model.encoder
+    y = torch.zeros_like(x)
     with torch.no_grad():
-        q = encode(x)
+        q = model.encoder(x)
     for _ in range(iterations):
         modulus = _certain(contraction_modulus(partial(_step, model.operator, q=q), y, iterations=_LANCZOS))
-        here = y
-        by_input = _certain(contraction_modulus(lambda x, y=here: model.operator(y, encode(x)), x, iterations=_LANCZOS))
+        by_input = _certain(contraction_modulus(partial(_step_from, model, y), x, iterations=_LANCZOS))
         bound = modulus * bound + by_input
         envelopes.append(bound.amax())
         sizes.append(modulus.amax())
@@ -189,7 +188,12 @@ def _certain(found: Estimate) -> Tensor:
 
 
 def _step(operator: Operator, y: Tensor, *, q: Tensor) -> Tensor:
-    return operator(y, q)
+    image: Tensor = operator(y, q)
+    return image
+
+
+def _step_from(model: Deblurring, y: Tensor, x: Tensor) -> Tensor:
+    return _step(model.operator, y, q=model.encoder(x))
 
 
 def _portions(observed: Observed) -> Iterator[tuple[Tensor, Tensor]]:

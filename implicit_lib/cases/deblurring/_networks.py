@@ -199,11 +199,6 @@ class Deblurring(ImplicitModel):
         super().__init__(operator, encoder=operator.blur.adjoint, gradient=gradient, max_iter=500, tol=1e-4)
 
 
-def denoisers(model: nn.Module) -> Iterator[Denoiser]:
-    """Those in a model, once each."""
-    return (module for module in model.modules() if isinstance(module, Denoiser))
-
-
 def _blocks(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(_Residual(width) for _ in range(count)))
 

@@ -281,14 +281,15 @@ def sparse_walk(problems: SparseProblems, *, watched: int) -> SparseWalk:
     It runs at every point of the grid at once, so that the view can show the answer as a function of the measurement.
 
     The view reads s, and has the arrays
-    - place, y, y*, spikes (NaN where the signal is 0), seen (n,): at s the iterate, the solution, the signal and Aᵀx;
+    - place, y, y*, spikes, seen (n,): at s the iterate, the solution, the signal (these two NaN where they are 0), Aᵀx;
+    - stems x, stems y (3n,): a line from 0 to every entry of the iterate;
     - grid, answer, true answer (S,): one entry of the iterate and the solution as functions of s;
     and the scalars s here, answer here; error (‖y_t − y*‖/‖y*‖), gap and residual (see `duality_gap` and
     `optimality_residual`), size and size of y* (numbers of nonzeros), wrong (of entries that are zero in only one of
     both); slope and true slope (the largest ‖Δy‖/‖Δx‖ between neighbours on the grid); limit (Λ ← μΛ + γ‖A‖ with
     μ = ‖I − γAᵀA‖), limit on the support (Λ ← μ_t Λ + γ‖P'AᵀΔx‖/‖Δx‖, with μ_t = ‖P'(I − γAᵀA)P‖ and the
     projections P and P' onto the entries used at t − 1 and t by any point of the grid); modulus (μ), modulus on the
-    support (μ_t).
+    support (μ_t); and slope, limit and limit on the support "drawn", NaN where they are 0: a logarithmic axis has no 0.
 
     Args:
         problems: what is walked on.
@@ -432,10 +433,15 @@ class _View(nn.Module):
         signal = self.signal + s * self.change
         used, should = (y.abs() > 0).to(y.dtype), (best.abs() > 1e-9).to(y.dtype)
         nothing = 0 * best[0]  # an exported graph gives out what it computes, not what it stores
+        gap = torch.full_like(y, torch.nan)
+        slope = z["y"].diff(dim=0).norm(dim=1).max() / self.spacing
+        limit, nearer = z["limit"] + nothing, z["limit on the support"] + nothing
         return {
             "place": self.places + nothing,
             "y": y + nothing,
-            "y*": best + nothing,
+            "y*": torch.where(should > 0, best, torch.nan),
+            "stems x": torch.stack([self.places, self.places, gap], dim=1).flatten() + nothing,
+            "stems y": torch.stack([0 * y, y, gap], dim=1).flatten(),
             "spikes": torch.where(signal.abs() > 1e-9, signal, torch.nan) + nothing,
             "seen": measured @ self.A,
             "grid": self.grid + nothing,
@@ -449,10 +455,13 @@ class _View(nn.Module):
             "size": used.sum() + nothing,
             "size of y*": should.sum() + nothing,
             "wrong": (used - should).abs().sum() + nothing,
-            "slope": z["y"].diff(dim=0).norm(dim=1).max() / self.spacing,
+            "slope": slope,
             "true slope": solutions.diff(dim=0).norm(dim=1).max() / self.spacing,
-            "limit": z["limit"] + nothing,
-            "limit on the support": z["limit on the support"] + nothing,
+            "limit": limit,
+            "limit on the support": nearer,
+            "slope drawn": torch.where(slope > 0, slope, torch.nan),
+            "limit drawn": torch.where(limit > 0, limit, torch.nan),
+            "limit on the support drawn": torch.where(nearer > 0, nearer, torch.nan),
             "modulus": modulus + nothing,
             "modulus on the support": z["modulus on the support"] + nothing,
         }

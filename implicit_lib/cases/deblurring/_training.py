@@ -160,7 +160,8 @@ class _Run(_running.Run[nn.Module]):
         q, y = model.encoder(walks.blurred[rows]), walks.state[rows]
 
         def G(y: Tensor) -> Tensor:
-            return model.operator(y, q)
+            image: Tensor = model.operator(y, q)
+            return image
 
         gradient: Gradient = JacobianFreeGradient()
         if self.recipe.gradient == "implicit":
@@ -198,7 +199,8 @@ class _Run(_running.Run[nn.Module]):
         return _Walks(*(each.to(self.device) for each in (clean, blurred, torch.zeros_like(clean), direction)))
 
     def _blurred(self, clean: Tensor) -> Tensor:
-        return self.blur(clean) + SIGMA * self.crops.noise(clean)
+        blurred: Tensor = self.blur(clean)
+        return blurred + SIGMA * self.crops.noise(clean)
 
     def state(self) -> dict[str, Any]:
         walks = {} if self.walks is None else vars(self.walks)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -65,17 +66,19 @@ class _Encode(nn.Module):
     def __init__(self, rival: Explicit, pictures: Tensor, kernels: Sequence[Tensor]) -> None:
         super().__init__()
         self.rival = rival
-        self.blurs = nn.ModuleList(Blur(kernel, pictures.shape[-1]) for kernel in kernels)
+        blurs = [Blur(kernel, pictures.shape[-1]) for kernel in kernels]
+        self.blurs = nn.ModuleList(blurs)
         noise = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(0))
         self.register_buffer("pictures", pictures)
         self.register_buffer("noise", noise)
-        self.register_buffer("powers", torch.stack([blur.power.float() for blur in self.blurs]))
+        self.register_buffer("powers", torch.stack([blur.power.float() for blur in blurs]))
 
     def forward(self, photograph: Tensor, kernel: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
         clean, noise = (_picked(each, photograph) for each in (self.pictures, self.noise))
         blurred = _picked(torch.stack([blur(clean)[0] for blur in self.blurs]), kernel)
         x = blurred + sigma * noise
-        q = _picked(torch.stack([blur.adjoint(x)[0] for blur in self.blurs]), kernel)
+        blurs = cast("Iterable[Blur]", self.blurs)
+        q = _picked(torch.stack([blur.adjoint(x)[0] for blur in blurs]), kernel)
         return q, _picked(self.powers, kernel), x, self.rival(x), clean
 
 
@@ -109,8 +112,10 @@ class _View(nn.Module):
 def _picked(rows: Tensor, number: Tensor) -> Tensor:
     """Row `number` (1, …), by a product, which ONNX has for any dtype."""
     chosen = (torch.arange(len(rows)) == number).to(rows.dtype)
-    return torch.tensordot(chosen, rows, dims=1).unsqueeze(0)
+    row: Tensor = torch.tensordot(chosen, rows, dims=1)
+    return row.unsqueeze(0)
 
 
 def _psnr(y: Tensor, clean: Tensor) -> Tensor:
-    return -10 * torch.log10((y.clamp(0, 1) - clean).square().mean())
+    found: Tensor = -10 * torch.log10((y.clamp(0, 1) - clean).square().mean())
+    return found

@@ -90,7 +90,11 @@ def metrics(model: nn.Module, observed: Observed) -> dict[str, Any]:
     found = quality(model, observed, CARD_ITERATIONS)
     some = observed.blurred[:: len(observed.blurred) // 8]
     of_input = sensitivity(model, some, SENSED).value
-    told = {"psnr": _told(found.psnr), "ssim": _told(found.ssim), "sensitivity": _at_iterations(of_input)}
+    told: dict[str, Any] = {
+        "psnr": _told(found.psnr),
+        "ssim": _told(found.ssim),
+        "sensitivity": _at_iterations(of_input),
+    }
     if isinstance(model, Deblurring):
         other = quality(model, observed, CARD_ITERATIONS, from_blurred=True)
         limit = speed_limit(model, examples().blurred[:1], SENSED)
