@@ -1,4 +1,4 @@
-"""What is trained, and how: one typed recipe a model, in two presets."""
+"""What is trained, and how: one typed recipe a model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ModelName = Literal[
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
 """The denoiser that all others begin with, and those; "-loose" is what goes wrong, "-contraction" what mends it."""
 
-Preset = Literal["small", "paper"]
+Preset = Literal["small"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 SIGMA = 0.03
@@ -75,7 +75,7 @@ class Recipe:
     """Everything that decides a training run.
 
     Attributes:
-        preset: "small" is what ships; "paper" has the paper's sizes.
+        preset: "small" is what ships.
         model: which of the models.
         size: of every denoiser in it.
         scheme: of its data steps; None for a model without.
