@@ -12,7 +12,7 @@ from torch import Tensor
 
 from implicit_lib import ImplicitModel, solve
 from implicit_lib.cases import deblurring as db
-from implicit_lib.cases.deblurring._sparse import _spectral_norm_bound
+from implicit_lib.cases.deblurring._sparse_walk import _spectral_norm_bound
 from implicit_lib.explore import TorchSystem
 from implicit_lib.explore._onnx import Exports
 
@@ -104,13 +104,13 @@ def test_the_modulus_is_that_of_the_operator() -> None:
     A = normal(10, 6, seed=2)
     y, other, x = 50 * normal(2000, 6, seed=3), 50 * normal(2000, 6, seed=4), normal(1, 10, seed=5)
     for step in (0.02, 0.1, 0.2):
-        operator, modulus = db.ISTA(A, lam=1e-6, step=step), db.contraction_modulus(A, step)
+        operator, modulus = db.ISTA(A, lam=1e-6, step=step), db.ista_modulus(A, step)
         quotients = (operator(y, x) - operator(other, x)).norm(dim=1) / (y - other).norm(dim=1)
         assert 0.9 * modulus <= quotients.max() <= modulus * (1 + 1e-12)
-    assert db.contraction_modulus(normal(6, 10, seed=0), 0.01) == pytest.approx(1, abs=1e-12)
+    assert db.ista_modulus(normal(6, 10, seed=0), 0.01) == pytest.approx(1, abs=1e-12)
     used = torch.tensor([True, False, True, False, False, False])
     expected = torch.linalg.matrix_norm(torch.eye(2) - 0.1 * A[:, used].mT @ A[:, used], 2)
-    assert db.contraction_modulus(A, 0.1, used) == pytest.approx(float(expected))
+    assert db.ista_modulus(A, 0.1, used) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize(("m", "n"), [(12, 6), (6, 12)])
@@ -179,7 +179,7 @@ def test_the_walk_is_that_of_ista(problems: db.SparseProblems) -> None:
         float(best.diff(dim=0).norm(dim=1).max() / x.diff(dim=0).norm(dim=1).max())
     )
     assert torch.allclose(last["answer"], y[:, 12]) and float(last["modulus"]) == pytest.approx(
-        db.contraction_modulus(problems.A, 1.5 / norm**2)
+        db.ista_modulus(problems.A, 1.5 / norm**2)
     )
 
 
@@ -249,7 +249,7 @@ def test_the_walk_is_exported_and_computes_the_same(problems: db.SparseProblems,
         (lambda: db.ISTA(torch.eye(2), lam=1, step=-1), "step must be a positive"),
         (lambda: db.lasso(torch.eye(2), torch.zeros(3), 1), "length 2"),
         (lambda: db.lasso(torch.eye(2), torch.tensor([math.inf, 0]), 1), "finite"),
-        (lambda: db.contraction_modulus(torch.eye(2), 1, torch.zeros(2, dtype=torch.bool)), "support"),
+        (lambda: db.ista_modulus(torch.eye(2), 1, torch.zeros(2, dtype=torch.bool)), "support"),
         (lambda: db.gaussian_blur(0, 1.0), "n must be a positive"),
         (lambda: db.gaussian_blur(8, 0), "width must be a positive"),
         (lambda: db.random_projections(0, 3, 0), "m must be a positive"),
