@@ -21,6 +21,7 @@ from ._evaluation import examples as examples
 from ._evaluation import held_out as held_out
 from ._evaluation import iterates as iterates
 from ._evaluation import moduli as moduli
+from ._evaluation import pass_flops as pass_flops
 from ._evaluation import perturbations as perturbations
 from ._evaluation import psnr as psnr
 from ._evaluation import quality as quality

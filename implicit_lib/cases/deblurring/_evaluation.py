@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from implicit_lib.lipschitz import Estimate, contraction_modulus, effective_lips
 
 from ._blur import Blur, observe
 from ._kernels import camera_shake
-from ._networks import Deblurring, Operator
+from ._networks import Deblurring, Operator, Unfolded
 from ._photographs import held_out_crops, photographs
 from ._recipe import SIGMA
 
@@ -112,6 +113,26 @@ def _of_some(model: nn.Module, observed: Observed, wanted: list[int], from_blurr
             rows.append(torch.stack([psnr(y, clean), ssim(y, clean), step]))
         last = y
     return torch.stack(rows, dim=1).double()
+
+
+@torch.no_grad()
+def pass_flops(model: nn.Module, side: int = 64) -> int:
+    """FLOPs for one picture (3, side, side): of one iteration of an implicit model, of another model's whole pass.
+
+    Convolutions are counted by torch, multiplications and additions, and a Fourier transform of n real numbers as
+    5/2 · n · log2 n. What takes time in proportion to the pixels is left out, and Aᵀx, which is computed once.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    picture = torch.zeros(1, 3, side, side).to(next(model.parameters()))
+    with FlopCounterMode(display=False) as counter:
+        if isinstance(model, Deblurring):
+            model.operator(picture, picture)
+        else:
+            model(picture)
+    data_steps = len(model.steps) if isinstance(model, Unfolded) else int(isinstance(model, Deblurring))
+    transform = 3 * 2.5 * side**2 * math.log2(side**2)
+    return counter.get_total_flops() + round(data_steps * 2 * transform)
 
 
 def perturbations(blur: Blur, count: int, *, size: float = 0.01) -> Tensor:

@@ -2,19 +2,23 @@
 
 import pytest
 import torch
+from torch import nn
 
 from implicit_lib.cases.deblurring import (
     QUANTILES,
     Blur,
     Deblurring,
+    Denoiser,
     Explicit,
     Observed,
     Scheme,
+    Unfolded,
     camera_shake,
     held_out,
     iterates,
     moduli,
     operator,
+    pass_flops,
     perturbations,
     psnr,
     quality,
@@ -25,6 +29,7 @@ from implicit_lib.cases.deblurring import (
 from tests.cases.deblurring.problems import TINY, awake, pictures, short
 
 SIDE = 32
+TRANSFORMS = 2 * 3 * 2.5 * SIDE**2 * 10  # of one data step: there and back, three colours, log2 of 32² is 10
 
 
 def linear(scheme: Scheme) -> Deblurring:
@@ -137,3 +142,28 @@ def test_what_is_held_out_is_blurred_and_noisy() -> None:
     one = Explicit(short("denoiser").build())  # the identity
     same = quality(one, Observed(clean, blurred)).psnr
     assert same.item() == pytest.approx(psnr(blurred, clean).mean().item(), rel=1e-6)
+
+
+def by_hand(denoiser: Denoiser) -> int:
+    """2 · (numbers read for one number written) · (numbers written), layer by layer."""
+    found = []
+
+    def count(layer: nn.Module, given: tuple[torch.Tensor], made: torch.Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+        larger = made if isinstance(layer, nn.Conv2d) else given[0]  # a transposed layer goes the other way
+        found.append(2 * layer.weight[0].numel() * larger.numel())
+
+    for layer in denoiser.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(count)
+    denoiser(torch.zeros(1, 3, SIDE, SIDE))
+    return sum(found)
+
+
+@pytest.mark.parametrize("scheme", ["pgd", "hqs"])
+def test_flops_are_those_counted_by_hand(scheme: Scheme) -> None:
+    one = by_hand(Denoiser(TINY))
+    assert pass_flops(Explicit(Denoiser(TINY)), SIDE) == one
+    assert pass_flops(linear(scheme), SIDE) == one + TRANSFORMS
+    assert pass_flops(Unfolded(scheme, TINY, Blur(camera_shake(), SIDE), 3), SIDE) == 3 * (one + TRANSFORMS)
+    assert pass_flops(linear(scheme).double(), SIDE) == one + TRANSFORMS
