@@ -132,7 +132,8 @@ def pass_flops(model: nn.Module, side: int = 64) -> int:
             model(picture)
     data_steps = len(model.steps) if isinstance(model, Unfolded) else int(isinstance(model, Deblurring))
     transform = 3 * 2.5 * side**2 * math.log2(side**2)
-    return counter.get_total_flops() + round(data_steps * 2 * transform)
+    counted: int = counter.get_total_flops()
+    return counted + round(data_steps * 2 * transform)
 
 
 def perturbations(blur: Blur, count: int, *, size: float = 0.01) -> Tensor:

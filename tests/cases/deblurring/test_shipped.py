@@ -7,7 +7,9 @@ from implicit_lib.cases._files import data_hash
 from implicit_lib.cases.deblurring import (
     WEIGHTS,
     Deblurring,
+    ModelName,
     Observed,
+    WeightsError,
     examples,
     held_out,
     load,
@@ -51,6 +53,23 @@ def test_the_equilibria_beat_one_pass_and_stay(name: str, more: float) -> None:
     for each in both:
         assert each["500"] >= one + more and each["500"] >= best - 0.1
     assert card["sensitivity"]["100"] >= 3 * card["sensitivity"]["1"]
+
+
+UNFOLDED: dict[ModelName, int] = {"unfolded-1": 1, "unfolded-2": 2, "unfolded-4": 4, "unfolded-8": 8, "unfolded-16": 16}
+
+
+@pytest.mark.parametrize("name", UNFOLDED)
+def test_the_equilibrium_beats_every_stack_but_not_for_the_price_of_its_blocks(name: ModelName) -> None:
+    card, walked = read_card(name), read_card("hqs")["metrics"]["psnr"]
+    assert recipe_of(card) == recipe("small", name) and card["recipe"]["blocks"] == UNFOLDED[name]
+    reached = card["metrics"]["psnr"]["1"]
+    assert reached <= walked["500"] - 0.1
+    assert reached > walked.get(str(UNFOLDED[name]), 0)
+
+
+def test_large_stacks_do_not_ship_and_it_is_said_how_to_make_them() -> None:
+    with pytest.raises(WeightsError, match="train --model unfolded-16"):
+        load("unfolded-16")
 
 
 def test_the_loose_one_does_not() -> None:
