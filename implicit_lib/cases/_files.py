@@ -79,8 +79,11 @@ def load_weights(module: nn.Module, path: Path, *, prefix: str = "", remedy: str
 
 def data_hash(*tensors: Tensor) -> str:
     """SHA-256 of the numbers in units of 10⁻⁹, which no platform's last digit changes."""
-    units = torch.cat([tensor.flatten() for tensor in tensors]).double().mul(1e9).round().to(torch.int64)
-    return hashlib.sha256(units.numpy().astype("<i8").tobytes()).hexdigest()
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        for part in torch.split(tensor.flatten(), 1 << 20):  # photographs of hundreds of megabytes fit, too
+            digest.update(part.double().mul(1e9).round().to(torch.int64).numpy().astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -26,12 +26,24 @@ Progress = Callable[[str], None]
 """Is called with a line that tells how far something is, and the time left."""
 
 
+_LATE = 60.0
+"""Seconds after which a checkpoint is written, and the time left told, even if fewer steps are over than was asked."""
+
+
 class TrainingInterrupted(KeyboardInterrupt):
     """Ctrl-C during training. What was reached is in the checkpoint; the same command goes on from there."""
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint that does not fit; the message says why and what to do."""
+
+
+class RecipeError(ValueError):
+    """There is no such recipe; the message says which there are."""
+
+
+class MissingPackageError(ImportError):
+    """A package that only some recipes need; the message says how to install it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,11 +111,14 @@ class Run(ABC, Generic[M]):
         if checkpoint.exists():
             self.restore(read_checkpoint(of, checkpoint))
             progress(f"{name}: resuming at {self.unit} {self.done} of {self.length}")
+        written = time.monotonic()
         with stop_on_interrupt() as stopped:
             while self.done < self.length:
                 loss, stop = self.advance(), stopped()
-                if self.done % every == 0 or self.done == self.length or stop:
+                late = time.monotonic() - written > _LATE
+                if self.done % every == 0 or self.done == self.length or stop or late:
                     write_checkpoint(of, self.state(), checkpoint)
+                    written = time.monotonic()
                     left = self.wall_seconds / self.done * (self.length - self.done)
                     reached = f"{self.unit} {self.done}"
                     progress(f"{name}: {reached}/{self.length}, loss {loss:{self.digits}}, {left:.0f} s left")
@@ -112,11 +127,18 @@ class Run(ABC, Generic[M]):
         return Trained(self.model.eval(), self.cpu_seconds, self.wall_seconds)
 
 
+def found_card(recipe: Any, folder: Path, read: Callable[[], Card], recipe_of: Callable[[Card], Any]) -> Card | None:
+    """The card that is in the folder, if it is of this recipe."""
+    if (folder / f"{recipe.name}.json").exists() and recipe_of(card := read()) == recipe:
+        return card
+    return None
+
+
 def train_once(
     recipe: Any, folder: Path, read: Callable[[], Card], recipe_of: Callable[[Card], Any], make: Callable[[Path], Card]
 ) -> Card:
     """The card that is in the folder, if it is of this recipe, else that of `make`, which is given a checkpoint."""
-    if (folder / f"{recipe.name}.json").exists() and recipe_of(card := read()) == recipe:
+    if (card := found_card(recipe, folder, read, recipe_of)) is not None:
         return card
     checkpoint = folder / f"{recipe.name}.checkpoint"
     card = make(checkpoint)
@@ -134,7 +156,7 @@ def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None, do
         told = isinstance(reason, TrainingInterrupted)
         print(reason if told else "stopped; run the same command again to go on", file=sys.stderr)
         return 130
-    except (CheckpointError, WeightsError) as reason:
+    except (CheckpointError, WeightsError, RecipeError, MissingPackageError) as reason:
         print(reason, file=sys.stderr)
         return 1
     return 0

@@ -6,8 +6,14 @@ The paper's Section 3.1, on photographs and a kernel of this book's own.
 from implicit_lib.cases._files import WeightsError as WeightsError
 from implicit_lib.cases._files import parameter_count as parameter_count
 from implicit_lib.cases._running import CheckpointError as CheckpointError
+from implicit_lib.cases._running import MissingPackageError as MissingPackageError
+from implicit_lib.cases._running import RecipeError as RecipeError
 from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupted
 
+from ._berkeley import Berkeley as Berkeley
+from ._berkeley import BerkeleyError as BerkeleyError
+from ._berkeley import berkeley as berkeley
+from ._blur import SIGMA as SIGMA
 from ._blur import Blur as Blur
 from ._blur import filtered as filtered
 from ._blur import observe as observe
@@ -35,6 +41,7 @@ from ._kernels import read_kernel as read_kernel
 from ._networks import LONGEST_STEP as LONGEST_STEP
 from ._networks import Deblurring as Deblurring
 from ._networks import Denoiser as Denoiser
+from ._networks import DRUNet as DRUNet
 from ._networks import Explicit as Explicit
 from ._networks import HalfQuadratic as HalfQuadratic
 from ._networks import Operator as Operator
@@ -48,7 +55,8 @@ from ._photographs import held_out_crops as held_out_crops
 from ._photographs import photographs as photographs
 from ._photographs import training_tiles as training_tiles
 from ._recipe import MODELS as MODELS
-from ._recipe import SIGMA as SIGMA
+from ._recipe import PAPER as PAPER
+from ._recipe import PAPER_MODELS as PAPER_MODELS
 from ._recipe import SMALL as SMALL
 from ._recipe import Contraction as Contraction
 from ._recipe import ModelName as ModelName

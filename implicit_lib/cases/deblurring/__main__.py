@@ -10,7 +10,7 @@ import sys
 
 from implicit_lib.cases._running import add_options, run_command
 
-from ._recipe import MODELS, PRESETS, recipe
+from ._recipe import MODELS, PAPER_MODELS, PRESETS, recipe
 from ._weights import train_and_write
 
 
@@ -34,8 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m implicit_lib.cases.deblurring", description=description)
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train one model, or go on with it")
-    train.add_argument("--preset", choices=PRESETS, default="small")
-    train.add_argument("--model", choices=MODELS, default="hqs")
+    train.add_argument("--preset", choices=PRESETS, default="small", help="paper: for a GPU, with deepinv")
+    train.add_argument("--model", choices=MODELS, default="hqs", help=f"of paper: {', '.join(PAPER_MODELS)}")
     train.add_argument("--seed", type=int, default=0)
     add_options(train, "deblurring-runs")
     return parser

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from ._kernels import KernelError, read_kernel
 
+SIGMA = 0.03
+"""The standard deviation of the noise in a blurred picture, for values in [0, 1]: the paper's."""
+
 
 class Blur(nn.Module):
     """The circular convolution A of square pictures with a kernel: every channel alike, the borders wrapped around.

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from implicit_lib.lipschitz import Estimate, contraction_modulus, effective_lipschitz
 
-from ._blur import Blur, observe
+from ._blur import SIGMA, Blur, observe
 from ._kernels import camera_shake
 from ._networks import Deblurring, Operator, Unfolded
 from ._photographs import held_out_crops, photographs
-from ._recipe import SIGMA
 
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Of |H|: the frequencies along which the paper perturbs."""
@@ -37,15 +36,20 @@ class Observed(NamedTuple):
 
 def held_out() -> Observed:
     """The 48 crops that no model was trained with, blurred by the case's kernel, with noise of SIGMA."""
-    return _observed(held_out_crops())
+    return taken(held_out_crops())
 
 
-def examples() -> Observed:
-    """The six held-out photographs whole, at 64 × 64, blurred and with noise in the same way, in the order of NAMES."""
-    return _observed(nn.functional.avg_pool2d(torch.stack(list(photographs().values())), 2))
+def examples(side: int = 64) -> Observed:
+    """The six held-out photographs whole, blurred and with noise in the same way, in the order of NAMES.
+
+    Args:
+        side: 128, or what it is a multiple of.
+    """
+    return taken(nn.functional.avg_pool2d(torch.stack(list(photographs().values())), 128 // side))
 
 
-def _observed(clean: Tensor) -> Observed:
+def taken(clean: Tensor) -> Observed:
+    """These pictures (B, 3, N, N) through the case's camera: its kernel, and noise of SIGMA."""
     return Observed(clean, observe(clean, Blur(camera_shake(), clean.shape[-1]), SIGMA, seed=0))
 
 
@@ -174,7 +178,7 @@ def speed_limit(model: Deblurring, x: Tensor, iterations: int) -> Limit:
         x: blurred pictures (B, 3, N, N).
         iterations: T.
     """
-    bound, envelopes, sizes = torch.zeros(len(x), dtype=torch.float64), [], []
+    bound, envelopes, sizes = torch.zeros(len(x), dtype=torch.float64, device=x.device), [], []
     y = torch.zeros_like(x)
     with torch.no_grad():
         q = model.encoder(x)

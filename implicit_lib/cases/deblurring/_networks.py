@@ -10,10 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from implicit_lib.cases._running import MissingPackageError
 from implicit_lib.gradients import Gradient
 from implicit_lib.model import ImplicitModel
 
-from ._blur import Blur, filtered
+from ._blur import SIGMA, Blur, filtered
 
 Scheme = Literal["pgd", "hqs"]
 """Proximal gradient descent, or half-quadratic splitting."""
@@ -26,15 +27,18 @@ _FIRST_STEP = 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How large a denoiser is.
+    """How large a denoiser is, and which one.
 
     Attributes:
-        widths: channels at each scale, from half the resolution of the picture on, each scale half of the one before.
+        widths: channels at each scale, each scale half of the one before; the first is half the resolution of the
+            picture, or the resolution itself in a "drunet", which has four scales.
         blocks: residual blocks at each scale, on the way down and again on the way up.
+        kind: "unet" is the `Denoiser`, "drunet" the `DRUNet`.
     """
 
     widths: tuple[int, ...]
     blocks: int
+    kind: Literal["unet", "drunet"] = "unet"
 
 
 class _Residual(nn.Module):
@@ -87,6 +91,45 @@ class Denoiser(nn.Module):
         return y + nn.functional.pixel_shuffle(self.tail(h), 2)
 
 
+class DRUNet(nn.Module):
+    """H: the denoiser of the paper, as deepinv has it, on pictures whose sides are multiples of 8, from 32 on.
+
+    It takes the level of the noise as a fourth channel, and is always given `SIGMA` there. A learned level would be no
+    freedom more: the channel is a constant, which the weights of the first layer multiply.
+
+    It begins without the trained weights that deepinv offers, which are from other photographs than the case's.
+
+    Source: Zhang, Li, Zuo, Zhang, Van Gool, Timofte, TPAMI 2022 (arXiv:2008.13751).
+
+    Raises:
+        MissingPackageError: deepinv is not installed, or cannot be imported.
+    """
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        try:
+            from deepinv.models import DRUNet as Network
+        except (ImportError, RuntimeError) as error:  # a torchvision of another build than torch's raises the latter
+            raise MissingPackageError(
+                f"the denoiser of the paper is that of deepinv, which cannot be imported ({error}); "
+                'install it: pip install "deepinv>=0.5,<0.6"'
+            ) from None
+        self.network = Network(nc=size.widths, nb=size.blocks, pretrained=None)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """The picture (B, 3, N, N) without its noise."""
+        out: Tensor = self.network(y, y.new_full((len(y),), SIGMA))
+        return out
+
+
+AnyDenoiser = Denoiser | DRUNet
+
+
+def new_denoiser(size: Size) -> AnyDenoiser:
+    """A denoiser as it begins; raises as `DRUNet` does."""
+    return DRUNet(size) if size.kind == "drunet" else Denoiser(size)
+
+
 class ProximalGradient(nn.Module):
     """G(y, q) = H(y − γ(AᵀA y − q)) for q = Aᵀx: a step of gradient descent on ½‖x − A y‖², then the denoiser.
 
@@ -99,7 +142,7 @@ class ProximalGradient(nn.Module):
         longest_step: γ is learned below it; from 2 on, G may expand even where H does not.
     """
 
-    def __init__(self, denoiser: Denoiser, blur: Blur, *, longest_step: float = LONGEST_STEP) -> None:
+    def __init__(self, denoiser: AnyDenoiser, blur: Blur, *, longest_step: float = LONGEST_STEP) -> None:
         super().__init__()
         self.denoiser, self.blur, self.longest_step = denoiser, blur, longest_step
         self.log_odds = nn.Parameter(torch.tensor(_log_odds(_FIRST_STEP / longest_step)))
@@ -125,7 +168,7 @@ class HalfQuadratic(nn.Module):
     Source: Geman, Yang, IEEE Trans. Image Processing 1995; Liu, Ding, Osher, Yin (arXiv:2510.03638), Section 3.1.
     """
 
-    def __init__(self, denoiser: Denoiser, blur: Blur) -> None:
+    def __init__(self, denoiser: AnyDenoiser, blur: Blur) -> None:
         super().__init__()
         self.denoiser, self.blur = denoiser, blur
         self.log_beta = nn.Parameter(torch.tensor(math.log(0.25)))
@@ -151,14 +194,14 @@ Operator = ProximalGradient | HalfQuadratic
 def operator(scheme: Scheme, size: Size, blur: Blur, *, longest_step: float = LONGEST_STEP) -> Operator:
     """The operator of a scheme, its denoiser as it begins; longest_step is for proximal gradient descent."""
     if scheme == "hqs":
-        return HalfQuadratic(Denoiser(size), blur)
-    return ProximalGradient(Denoiser(size), blur, longest_step=longest_step)
+        return HalfQuadratic(new_denoiser(size), blur)
+    return ProximalGradient(new_denoiser(size), blur, longest_step=longest_step)
 
 
 class Explicit(nn.Module):
     """x ↦ H(x): the denoiser is shown the blurred picture, and learns to sharpen it in one pass."""
 
-    def __init__(self, denoiser: Denoiser) -> None:
+    def __init__(self, denoiser: AnyDenoiser) -> None:
         super().__init__()
         self.denoiser = denoiser
 

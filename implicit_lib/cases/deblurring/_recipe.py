@@ -7,9 +7,11 @@ from typing import Literal, get_args
 
 from torch import nn
 
+from implicit_lib.cases._running import RecipeError
+
 from ._blur import Blur
 from ._kernels import camera_shake
-from ._networks import LONGEST_STEP, Deblurring, Denoiser, Explicit, Scheme, Size, Unfolded, operator
+from ._networks import LONGEST_STEP, Deblurring, Explicit, Scheme, Size, Unfolded, new_denoiser, operator
 
 ModelName = Literal[
     "denoiser",
@@ -30,13 +32,16 @@ ModelName = Literal[
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
 """The denoiser that all others begin with, and those; "-loose" is what goes wrong, "-contraction" what mends it."""
 
-Preset = Literal["small"]
+PAPER_MODELS: tuple[ModelName, ...] = ("denoiser", "explicit", "pgd", "hqs")
+"""Those that the preset "paper" has."""
+
+Preset = Literal["small", "paper"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 
-SIGMA = 0.03
-"""The standard deviation of the noise in a blurred picture, for values in [0, 1]: the paper's."""
-
 SMALL = Size(widths=(24, 48, 64), blocks=1)
+
+PAPER = Size(kind="drunet", widths=(64, 128, 256, 512), blocks=4)
+"""32.64 million parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +80,17 @@ class Recipe:
     """Everything that decides a training run.
 
     Attributes:
-        preset: "small" is what ships.
+        preset: "small" is what ships; "paper" has the denoiser, the photographs and the sizes of the paper.
         model: which of the models.
         size: of every denoiser in it.
         scheme: of its data steps; None for a model without.
         blocks: denoisers in a row, each with weights of its own; 1 but for an unfolded model.
         gradient: through the equilibrium, of an implicit model.
+        adjoint_steps: of the gradient "implicit", each a vector-Jacobian product.
         replay: the states it is trained at, of an implicit model.
         longest_step: the bound on γ of proximal gradient descent.
         contraction: the penalty that makes the operator contract; None: there is none.
+        photographs: "shipped", or the `berkeley` ones, "bsds500".
         steps, batch: gradient steps, and pictures a step.
         side: pixels along a side of the pictures.
         learning_rate: of Adam at the start; it falls along a cosine to 0.
@@ -99,9 +106,11 @@ class Recipe:
     scheme: Scheme | None = None
     blocks: int = 1
     gradient: Literal["jacobian-free", "implicit"] | None = None
+    adjoint_steps: int = 10
     replay: Replay | None = None
     longest_step: float = LONGEST_STEP
     contraction: Contraction | None = None
+    photographs: Literal["shipped", "bsds500"] = "shipped"
     batch: int = 8
     side: int = 64
     clip: float = 0.5
@@ -115,7 +124,7 @@ class Recipe:
     def build(self) -> nn.Module:
         """The model before training, its blur the case's kernel."""
         if self.scheme is None:
-            denoiser = Denoiser(self.size)
+            denoiser = new_denoiser(self.size)
             return denoiser if self.model == "denoiser" else Explicit(denoiser)
         blur = Blur(camera_shake(), self.side)
         if self.replay is None:
@@ -127,12 +136,14 @@ def recipe(preset: Preset, model: ModelName, seed: int = 0) -> Recipe:
     """The book's recipe.
 
     Raises:
-        ValueError: there is no such preset or model.
+        RecipeError: there is no such preset or model, or not that model in that preset.
     """
-    for value, known, kind in ((preset, PRESETS, "preset"), (model, MODELS, "model")):
+    models = PAPER_MODELS if preset == "paper" else MODELS
+    for value, known, kind in ((preset, PRESETS, "preset"), (model, models, "model")):
         if value not in known:
-            raise ValueError(f"there is no {kind} {value!r}; choose one of {', '.join(known)}")
-    return replace(_small(model), seed=seed)
+            of = f" in the preset {preset!r}" if kind == "model" else ""
+            raise RecipeError(f"there is no {kind} {value!r}{of}; choose one of {', '.join(known)}")
+    return replace((_paper if preset == "paper" else _small)(model), seed=seed)
 
 
 _REPLAY = Replay(pictures=256, iterations=3, restart=0.05, first=6)
@@ -159,3 +170,28 @@ def _small(model: ModelName) -> Recipe:
     if rest == "contraction":
         return replace(implicit, contraction=Contraction(weight=1.0, modulus=0.95), steps=2_200)
     return implicit
+
+
+_PAPER_REPLAY = Replay(pictures=256, iterations=5, restart=0.05, first=10)
+"""States are 100 iterations old on average, as many as the paper walks, at a twentieth of its cost."""
+
+
+def _paper(model: ModelName) -> Recipe:
+    """The paper's network, photographs, noise, learning rate and backward iterations; the rest is this book's.
+
+    The kernel is `camera_shake`, in the place of the paper's, the first one of Levin et al., which no package may pass
+    on. The paper tells no batch and no number of steps. A batch keeps some 4 GB of a GPU busy.
+    """
+    base = Recipe(
+        preset="paper",
+        model=model,
+        size=PAPER,
+        photographs="bsds500",
+        side=128,
+        steps=40_000,
+        batch=16,
+        learning_rate=1e-4,
+    )
+    if model not in ("pgd", "hqs"):
+        return base
+    return replace(base, scheme=model, gradient="implicit", adjoint_steps=20, replay=_PAPER_REPLAY, steps=20_000)

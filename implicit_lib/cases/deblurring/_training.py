@@ -17,10 +17,10 @@ from implicit_lib.gradients import Gradient, ImplicitGradient, JacobianFreeGradi
 from implicit_lib.regularisation import jacobian_norm
 from implicit_lib.solvers import solve
 
-from ._blur import Blur
+from ._blur import SIGMA, Blur
 from ._kernels import camera_shake
-from ._networks import Deblurring, Denoiser
-from ._recipe import SIGMA, Contraction, Recipe, Replay
+from ._networks import AnyDenoiser, Deblurring
+from ._recipe import Contraction, Recipe, Replay
 
 Trained: TypeAlias = _running.Trained[nn.Module]
 
@@ -30,16 +30,13 @@ STRONGEST_NOISE = 0.15
 _RUNAWAY = 5.0
 """A state with a pixel beyond it is not gone on from; pictures are within [0, 1]."""
 
-_ADJOINT_STEPS = 10
-"""Of the implicit gradient, each a vector-Jacobian product."""
-
 
 def train(
     recipe: Recipe,
     pictures: Tensor,
     checkpoint: Path,
     *,
-    start: Denoiser | None = None,
+    start: AnyDenoiser | None = None,
     device: torch.device | str = "cpu",
     progress: Progress = print,
     every: int = 100,
@@ -114,11 +111,11 @@ class _Run(_running.Run[nn.Module]):
     unit, digits = "step", ".2e"
     recipe: Recipe
 
-    def __init__(self, recipe: Recipe, pictures: Tensor, start: Denoiser | None, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, pictures: Tensor, start: AnyDenoiser | None, device: torch.device) -> None:
         super().__init__(recipe, recipe.steps, device)
         if start is not None:
             for module in self.model.modules():
-                if isinstance(module, Denoiser):
+                if isinstance(module, AnyDenoiser):
                     module.load_state_dict(start.state_dict())
         self.crops = Crops(pictures, recipe.side, self.random)
         self.blur = Blur(camera_shake(), recipe.side)
@@ -145,7 +142,7 @@ class _Run(_running.Run[nn.Module]):
             assert self.recipe.replay and self.walks
             return self._walking_loss(self.model, self.recipe.replay, self.walks)
         clean = self.crops.draw(self.recipe.batch)
-        if isinstance(self.model, Denoiser):
+        if isinstance(self.model, AnyDenoiser):
             strength = STRONGEST_NOISE * torch.rand(len(clean), 1, 1, 1, generator=self.random)
             given = clean + strength * self.crops.noise(clean)
         else:
@@ -165,7 +162,7 @@ class _Run(_running.Run[nn.Module]):
 
         gradient: Gradient = JacobianFreeGradient()
         if self.recipe.gradient == "implicit":
-            gradient = ImplicitGradient(tol=0.0, max_iter=_ADJOINT_STEPS)
+            gradient = ImplicitGradient(tol=0.0, max_iter=self.recipe.adjoint_steps)
         found = gradient.differentiate(G, lambda k: solve(G, y, max_iter=k, tol=0.0), replay.iterations).value
         state = found.detach()
         sound = state.abs().flatten(1).amax(dim=1) < _RUNAWAY

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from implicit_lib.cases import _files
 from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
-from implicit_lib.cases._running import Progress, train_once
+from implicit_lib.cases._running import Progress, found_card, train_once
 
-from ._evaluation import Observed, examples, held_out, moduli, quality, sensitivity, speed_limit
-from ._networks import Deblurring, Denoiser, Size
+from . import _berkeley
+from ._berkeley import BerkeleyError, berkeley
+from ._evaluation import Observed, examples, held_out, moduli, quality, sensitivity, speed_limit, taken
+from ._networks import AnyDenoiser, Deblurring, Size, new_denoiser
 from ._photographs import training_tiles
 from ._recipe import Contraction, ModelName, Recipe, Replay, recipe
 from ._training import Trained, train
@@ -29,6 +32,14 @@ SENSED = 100
 """L_t and its bound are for t up to it."""
 
 
+class _Photographs(NamedTuple):
+    """What is trained and tested on, and in words where it is from."""
+
+    training: Tensor
+    test: Observed
+    origin: str
+
+
 def train_and_write(
     recipe: Recipe, folder: Path, *, device: torch.device | str = "cpu", progress: Progress = print
 ) -> dict[str, Any]:
@@ -36,42 +47,83 @@ def train_and_write(
 
     What begins with the denoiser trains that first, if it is not in the folder.
 
+    Where the Berkeley photographs cannot be had, one line of progress says why, and the shipped ones take their place:
+    crops of 64 × 64 of their tiles, which are too small for 128 × 128, and the held-out crops to test on. All else of
+    the recipe stays. The card tells, in its recipe and its data.
+
     Raises:
         TrainingInterrupted, CheckpointError, FloatingPointError: as `train` does.
         WeightsError: the folder holds a card of that name that is damaged.
+        MissingPackageError: the denoiser is that of deepinv, which cannot be imported.
     """
+    card = found_card(recipe, folder, _reader(recipe, folder), recipe_of)
+    if card is not None:
+        return card
+    new_denoiser(recipe.size)  # what it lacks is said before anything is loaded
+    device = torch.device(device)
+    recipe, photographs = _photographs(recipe, progress)
+    if recipe.size.kind == "drunet" and device.type == "cpu":
+        progress(f"{recipe.name}: on a CPU this network trains for months; it is meant for a GPU, --device cuda")
+    return _train_and_write(recipe, photographs, folder, device, progress)
 
+
+def _photographs(recipe: Recipe, progress: Progress) -> tuple[Recipe, _Photographs]:
+    """Those of the recipe; or the shipped ones, and the recipe with them."""
+    if recipe.photographs == "shipped":
+        return recipe, _Photographs(training_tiles(), held_out(), "shipped with the library")
+    try:
+        found = berkeley(progress)
+    except BerkeleyError as error:
+        progress(f"{error}. Until then the shipped photographs take their place, in crops of 64 × 64")
+        origin = f"shipped with the library, in place of BSDS500: {error}"
+        shipped = dataclasses.replace(recipe, photographs="shipped", side=64)
+        return shipped, _Photographs(training_tiles(), held_out(), origin)
+    origin = f"BSDS500, train and test to train on, val to test on; {_berkeley.URL}"
+    return recipe, _Photographs(found.training, taken(found.test), origin)
+
+
+def _train_and_write(
+    recipe: Recipe, photographs: _Photographs, folder: Path, device: torch.device, progress: Progress
+) -> dict[str, Any]:
     def make(checkpoint: Path) -> dict[str, Any]:
-        start = None if recipe.model == "denoiser" else _begin(recipe, folder, device, progress)
-        pictures = training_tiles()
-        trained = train(recipe, pictures, checkpoint, start=start, device=device, progress=progress)
+        start = None if recipe.model == "denoiser" else _begin(recipe, photographs, folder, device, progress)
+        trained = train(recipe, photographs.training, checkpoint, start=start, device=device, progress=progress)
         progress(f"{recipe.name}: evaluating")
-        return write_model(recipe, trained, pictures, held_out(), folder)
+        return write_model(recipe, trained, photographs, folder)
 
-    def read() -> dict[str, Any]:
-        return read_card(recipe.model, seed=recipe.seed, folder=folder)
-
-    return train_once(recipe, folder, read=read, recipe_of=recipe_of, make=make)
+    return train_once(recipe, folder, read=_reader(recipe, folder), recipe_of=recipe_of, make=make)
 
 
-def _begin(of: Recipe, folder: Path, device: torch.device | str, progress: Progress) -> Denoiser:
-    train_and_write(recipe(of.preset, "denoiser", of.seed), folder, device=device, progress=progress)
+def _reader(recipe: Recipe, folder: Path) -> Callable[[], dict[str, Any]]:
+    return lambda: read_card(recipe.model, seed=recipe.seed, folder=folder)
+
+
+def _begin(
+    of: Recipe, photographs: _Photographs, folder: Path, device: torch.device, progress: Progress
+) -> AnyDenoiser:
+    first = dataclasses.replace(recipe(of.preset, "denoiser", of.seed), photographs=of.photographs, side=of.side)
+    _train_and_write(first, photographs, folder, device, progress)
     found = load("denoiser", seed=of.seed, folder=folder)
-    assert isinstance(found, Denoiser)
+    assert isinstance(found, AnyDenoiser)
     return found
 
 
-def write_model(recipe: Recipe, trained: Trained, pictures: Tensor, observed: Observed, folder: Path) -> dict[str, Any]:
+def write_model(recipe: Recipe, trained: Trained, photographs: _Photographs, folder: Path) -> dict[str, Any]:
     """Write NAME.safetensors and its card NAME.json into the folder, the card last; returns the card."""
+    device = next(trained.model.parameters()).device
     write_tensors(trained.model.state_dict(), folder / f"{recipe.name}.safetensors")
     card = {
         "recipe": dataclasses.asdict(recipe),
-        "data": {"training": _files.data_hash(pictures), "test": _files.data_hash(*observed)},
+        "data": {
+            "photographs": photographs.origin,
+            "training": _files.data_hash(photographs.training),
+            "test": _files.data_hash(*photographs.test),
+        },
         "parameters": parameter_count(trained.model),
-        "metrics": metrics(trained.model, observed),
+        "metrics": metrics(trained.model, photographs.test),
         "cpu_seconds": round(trained.cpu_seconds, 1),
         "wall_seconds": round(trained.wall_seconds, 1),
-        "device": str(next(trained.model.parameters()).device),
+        "device": str(device),
         "torch": torch.__version__,
     }
     write_card(card, folder / f"{recipe.name}.json")
@@ -79,14 +131,17 @@ def write_model(recipe: Recipe, trained: Trained, pictures: Tensor, observed: Ob
 
 
 def metrics(model: nn.Module, observed: Observed) -> dict[str, Any]:
-    """What a card tells of a model, to five digits, on the CPU.
+    """What a card tells of a model, to five digits, computed on the GPU if it is on one, and on the CPU if not.
 
     Returns:
         "psnr" and "ssim" for t in CARD_ITERATIONS, and "sensitivity", L_t on 8 pictures. Of an implicit model
         also the "residual"; "psnr_from_blurred", which begins at y_0 = x; "modulus", the largest ‖∂G/∂y‖ at y_1, y_10
         and y_100 of 8 pictures; and "limit", the `speed_limit` of the first of `examples` for every t up to SENSED.
     """
-    model = model.cpu()
+    device = next(model.parameters()).device
+    if device.type != "cuda":  # others have no float64
+        model, device = model.cpu(), torch.device("cpu")
+    observed = Observed(*(each.to(device) for each in observed))
     found = quality(model, observed, CARD_ITERATIONS)
     some = observed.blurred[:: len(observed.blurred) // 8]
     of_input = sensitivity(model, some, SENSED).value
@@ -97,7 +152,7 @@ def metrics(model: nn.Module, observed: Observed) -> dict[str, Any]:
     }
     if isinstance(model, Deblurring):
         other = quality(model, observed, CARD_ITERATIONS, from_blurred=True)
-        limit = speed_limit(model, examples().blurred[:1], SENSED)
+        limit = speed_limit(model, examples(some.shape[-1]).blurred[:1].to(device), SENSED)
         told |= {
             "residual": _told(found.residual),
             "psnr_from_blurred": _told(other.psnr),
@@ -125,7 +180,7 @@ def _rounded(value: Tensor) -> float:
 def recipe_of(card: dict[str, Any]) -> Recipe:
     """The recipe that a card tells of."""
     fields = dict(card["recipe"])
-    fields["size"] = Size(widths=tuple(fields["size"]["widths"]), blocks=fields["size"]["blocks"])
+    fields["size"] = Size(**fields["size"] | {"widths": tuple(fields["size"]["widths"])})
     fields["replay"] = fields["replay"] and Replay(**fields["replay"])
     fields["contraction"] = fields["contraction"] and Contraction(**fields["contraction"])
     return Recipe(**fields)
@@ -146,7 +201,7 @@ def read_card(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS) -> dic
 
 
 def load(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> nn.Module:
-    """A trained model in evaluation mode: a `Denoiser`, an `Explicit`, an `Unfolded` or a `Deblurring`.
+    """A trained model in evaluation mode: a `Denoiser` or `DRUNet`, an `Explicit`, an `Unfolded` or a `Deblurring`.
 
     Args:
         model: its name; see `MODELS`.
@@ -156,6 +211,7 @@ def load(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS, device: tor
 
     Raises:
         WeightsError: its card or its weights are missing or damaged.
+        MissingPackageError: its denoiser is that of deepinv, which cannot be imported.
     """
     of = recipe_of(read_card(model, seed=seed, folder=folder))
     module = of.build()
