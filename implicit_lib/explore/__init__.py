@@ -14,11 +14,12 @@ from ._panels import Now as Now
 from ._panels import Panel as Panel
 from ._panels import Pictures as Pictures
 from ._panels import Readout as Readout
+from ._photograph import Photograph as Photograph
+from ._reading import Reading as Reading
 from ._symbolic import AtProbe as AtProbe
 from ._symbolic import Maximum as Maximum
 from ._symbolic import SymbolicSystem as SymbolicSystem
 from ._symbolic import tangent as tangent
 from ._system import System as System
-from ._text import Reading as Reading
 from ._text import Text as Text
 from ._torch_system import TorchSystem as TorchSystem

@@ -12,6 +12,7 @@ from implicit_lib.checks import check
 
 from ._controls import Choice
 from ._panels import History
+from ._photograph import Photograph
 from ._widget import ExplorerWidget
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ def drive(explorer: Explorer) -> None:
     """Move every control over its sweep, under every choice; one that does not change what is shown is dead.
 
     The others stand at their defaults meanwhile, but t at a third of its range: at t = 0 nothing has been iterated yet.
-    What is shown counts to five digits: a change in the last bit moves nothing. Every option of a choice has to show
-    something of its own. The widget is made for this: sliders on a reader's screen answer each move with a rounded
+    What is shown counts to five digits: a change in the last bit moves nothing. Every option of a choice,
+    and every example of a photograph, has to show something of its own. The widget is made for this: sliders on a reader's screen answer each move with a rounded
     value, long after.
     """
     widget, t = ExplorerWidget(explorer), explorer.iterations
@@ -32,7 +33,7 @@ def drive(explorer: Explorer) -> None:
     for name, control in explorer.controls.items():
         for choice in _choices(explorer, name):
             pictures = [_picture(explorer, widget, {**home, **choice, name: value}) for value in control.sweep()]
-            if len(set(pictures)) < (len(pictures) if isinstance(control, Choice) else 2):
+            if len(set(pictures)) < (len(pictures) if isinstance(control, Choice | Photograph) else 2):
                 dead.append(" under ".join([name, *choice.values()]))
             settings += len(pictures)
     check(

@@ -12,8 +12,10 @@ import numpy as np
 from ._controls import Choice, ControlError, Iterations, Slider
 from ._page import write_page
 from ._panels import History, Now, Panel, Pictures, Readout, Reference
+from ._photograph import Photograph
+from ._reading import Readable, Reading
 from ._system import Arrays, System, Trajectory
-from ._text import Reading, Text
+from ._text import Text
 
 if TYPE_CHECKING:
     from ._widget import ExplorerWidget
@@ -23,7 +25,7 @@ PAGE_FILES = "IMPLICIT_LIB_PAGE_FILES"
 
 PAGE_MIME = "application/vnd.rich-equilibria.explorer+json"
 
-Control = Iterations | Slider | Choice | Text
+Control = Iterations | Slider | Choice | Text | Photograph
 PanelArrays = dict[str, dict[str, dict[str, np.ndarray[Any, Any]]]]
 
 
@@ -38,7 +40,8 @@ class Explorer:
         title: the figure's heading.
         system: what is iterated; or, with `chosen_by`, one system for each option of that choice.
         controls: exactly one `Iterations`, then sliders and choices. The iteration count is shown first; above it what
-            the reader types, where there is a `Text`, whose arrays are read by systems as if they were controls.
+            the reader types, where there is a `Text`. The arrays of a `Text` or a `Photograph` are read by systems as
+            if they were controls.
         panels: the plots and pictures.
         readouts: the numbers beside them.
         chosen_by: the name of the choice that selects the system. Any further choice is read by systems, as a slider
@@ -113,7 +116,9 @@ class Explorer:
                 raise ValueError(
                     f"Explorer '{self.name}' draws {sorted(unknown)}; system {option!r} views {sorted(view)}."
                 )
-            unnamed = {p.ticks for p in self.panels if p.ticks} - {c.name for c in self.texts}
+            unnamed = {p.ticks for p in self.panels if p.ticks} - {
+                n for n, c in self.controls.items() if isinstance(c, Text)
+            }
             if unnamed:
                 raise ValueError(f"Explorer '{self.name}': a panel takes its ticks from a Text; got {sorted(unnamed)}.")
             curves = {name for name in numbers if view[name].ndim}
@@ -134,24 +139,24 @@ class Explorer:
         return {key: control.validate(changes.get(key, control.value)) for key, control in self.controls.items()}
 
     @property
-    def texts(self) -> list[Text]:
-        """The controls into which the reader types."""
-        return [control for control in self.controls.values() if isinstance(control, Text)]
+    def readable(self) -> list[Readable]:
+        """The controls whose values are read: what the reader types, or chooses as a photograph."""
+        return [control for control in self.controls.values() if isinstance(control, Readable)]
 
     def readings(self, settings: Mapping[str, Any]) -> dict[str, Reading]:
-        """What every text means, by its control.
+        """What the value of every control that is read means, by the control's name.
 
         Raises:
-            ControlError: a text cannot be read.
+            ControlError: a value cannot be read.
         """
-        return {control.name: control.reading(settings[control.name]) for control in self.texts}
+        return {control.name: control.reading(settings[control.name]) for control in self.readable}
 
     def numbers(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings as systems read them: of a choice, the number of its option; of a text, its arrays."""
+        """The settings as systems read them: of a choice, the number of its option; of what is read, arrays."""
         numbers = {
             key: control.options.index(settings[key]) if isinstance(control, Choice) else settings[key]
             for key, control in self.controls.items()
-            if not isinstance(control, Text)
+            if not isinstance(control, Readable)
         }
         for reading in self.readings(settings).values():
             numbers |= reading.arrays

@@ -40,17 +40,7 @@ def write_page(explorer: Explorer, folder: Path) -> str:
         for index, (option, system) in enumerate(explorer.systems.items())
     ]
     arrays, readouts = explorer.frame()
-    # With the arrays of the first texts, so that the page reads and solves nothing before the reader types.
-    texts = {
-        name: reading.describe()
-        | {
-            "arrays": {
-                key: {"shape": each.shape, "values": each.ravel().tolist()} for key, each in reading.arrays.items()
-            }
-        }
-        for name, reading in explorer.readings(explorer.settings()).items()
-    }
-    first = {"arrays": _plain(arrays), "readouts": readouts, "texts": texts}
+    first = {"arrays": _plain(arrays), "readouts": readouts, "readings": _first_readings(explorer)}
     description = json.dumps(describe(explorer) | {"first": first})  # NaN and Infinity are JavaScript's words too
     name = f"{explorer.name}.js"
     (folder / name).write_text(
@@ -58,6 +48,20 @@ def write_page(explorer: Explorer, folder: Path) -> str:
         encoding="utf-8",
     )
     return name
+
+
+def _first_readings(explorer: Explorer) -> dict[str, Any]:
+    """With the arrays of what takes time, so that the page reads and solves nothing before the reader types."""
+    settings, found = explorer.settings(), {}
+    for control in explorer.readable:
+        reading = control.reading(settings[control.name])
+        found[control.name] = reading.describe()
+        if not control.is_read_at_once:
+            arrays = {
+                key: {"shape": each.shape, "values": each.ravel().tolist()} for key, each in reading.arrays.items()
+            }
+            found[control.name] |= {"arrays": arrays}
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, ClassVar
 
 from ._controls import ControlError, check_name
+from ._reading import Readable, Reading
 
 LONGEST = 2000  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What a text means.
-
-    Attributes:
-        arrays: what systems read, by name; float64, and of the same shapes whatever the text.
-        ticks: of the axes "x" and "y" of panels that ask for them: labels by the values at which they stand.
-        said: a line for the reader.
-    """
-
-    arrays: Mapping[str, npt.NDArray[np.float64]]
-    ticks: Mapping[str, Sequence[tuple[float, str]]] = field(default_factory=dict)
-    said: str = ""
-
-    def describe(self) -> dict[str, Any]:
-        """What a front end shows of it."""
-        ticks = {axis: [list(tick) for tick in ticks] for axis, ticks in self.ticks.items()}
-        return {"ticks": ticks, "said": self.said}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Text:
+class Text(Readable):
     """Lines that the reader types, or picks from examples. Nothing of them is ever executed.
 
     Where a text cannot be read, the reader is told why, and the figure stays with the last one that could.
@@ -46,13 +24,14 @@ class Text:
         hint: what can be typed.
         examples: texts by their labels; the first is shown at the start, and can be read. Others may be refused.
         read: the meaning of a text; raises ValueError with a message for the reader.
-        page: the script beside explorer.js that does the same on the page: `read(text, parameters)` resolves to
-            `{arrays: {name: {shape, values}}, ticks, said}`, or to `{refused: message}`.
+        page: the script beside explorer.js that does the same on the page; see `Readable`.
         parameters: for that script, as JSON.
 
     Raises:
         ControlError: the first example cannot be read.
     """
+
+    is_read_at_once: ClassVar[bool] = False
 
     name: str
     label: str
@@ -72,10 +51,10 @@ class Text:
         """The first example."""
         return next(iter(self.examples.values()))
 
-    def reading(self, text: str) -> Reading:
+    def reading(self, value: str) -> Reading:
         """What the text means, or `ControlError`."""
         try:
-            return self.read(text)
+            return self.read(value)
         except ValueError as error:
             raise ControlError(str(error)) from error
 

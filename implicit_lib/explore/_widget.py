@@ -19,7 +19,16 @@ from ._page import LIVE, describe
 if TYPE_CHECKING:
     from ._explorer import Explorer
 
-_MODULES = ("controls.js", "text.js", "curves.js", "plot.js", "pictures.js", "figure.js", "kernel.js")
+_MODULES = (
+    "controls.js",
+    "text.js",
+    "photograph.js",
+    "curves.js",
+    "plot.js",
+    "pictures.js",
+    "figure.js",
+    "kernel.js",
+)
 
 
 def _one_module() -> str:
@@ -41,7 +50,8 @@ class ExplorerWidget(anywidget.AnyWidget):
         description: controls, panels and readouts.
         settings: what the controls are set to, by name.
         frame: the arrays and readouts at these settings, as float64 bytes: no JSON, which has neither NaN nor speed.
-            And of every text what it says, or why it was refused; the rest is then that of the last one that was read.
+            And of every control that is read what its value says, or why it was refused; the rest is then that of the
+            last one that could be read.
     """
 
     _esm = _one_module()
@@ -52,7 +62,7 @@ class ExplorerWidget(anywidget.AnyWidget):
 
     def __init__(self, explorer: Explorer) -> None:
         self._explorer = explorer
-        self._read = {control.name: control.value for control in explorer.texts}
+        self._read = {control.name: control.value for control in explorer.readable}
         super().__init__(description=describe(explorer), settings=explorer.settings())
         self._compute()
         self.observe(self._compute, "settings")
@@ -60,18 +70,18 @@ class ExplorerWidget(anywidget.AnyWidget):
 
     def _compute(self, change: Any = None) -> None:
         refused = {}
-        for control in self._explorer.texts:
+        for control in self._explorer.readable:
             try:
                 self._read[control.name] = control.validate(self.settings[control.name])
             except ControlError as error:
                 refused[control.name] = str(error)
         settings = {**self.settings, **self._read}
         arrays, readouts = self._explorer.frame(**settings)
-        texts = {
+        readings = {
             name: reading.describe() | {"refused": refused.get(name, "")}
             for name, reading in self._explorer.readings(settings).items()
         }
-        self.frame = {"arrays": _packed(arrays), "readouts": _packed(readouts), "texts": texts}
+        self.frame = {"arrays": _packed(arrays), "readouts": _packed(readouts), "readings": readings}
 
     def _send_plotly(self, *message: Any) -> None:
         """Answer the front end's only message."""

@@ -1,5 +1,7 @@
 // Native controls: they take the keyboard, a finger and a screen reader as they are.
 
+export const OWN = "your own"; // where a reader has something of their own in place of an example
+
 /** A number, to as many digits as Python's format specs '.3g', '.2f' and '.1e' give it; otherwise a whole number. */
 export function format(value, spec) {
   if (value === null || !Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? "−∞" : "undefined";
@@ -23,7 +25,7 @@ export function element(tag, attributes, ...children) {
   return node;
 }
 
-/** The control's row, and how to read, set and watch it. */
+/** The control's row, and how to read, set and watch it; `takes` says whether it can be set to a value. */
 export function makeControl(control, prefix, onInput) {
   const id = `${prefix}-${control.name}`;
   const label = element("label", { for: id }, control.label);
@@ -32,7 +34,8 @@ export function makeControl(control, prefix, onInput) {
     for (const option of control.options) select.append(element("option", { value: option }, option));
     select.value = control.value;
     select.addEventListener("change", onInput);
-    return { row: element("div", { class: "control" }, label, select), get: () => select.value, set: (v) => (select.value = v) };
+    const row = element("div", { class: "control" }, label, select);
+    return { row, get: () => select.value, set: (v) => (select.value = v), takes: (v) => control.options.includes(v) };
   }
   const { minimum, maximum, step, value } = control;
   const input = element("input", { id, type: "range", min: minimum, max: maximum, step });
@@ -43,7 +46,7 @@ export function makeControl(control, prefix, onInput) {
   input.addEventListener("input", () => (say(), onInput()));
   const row = element("div", { class: `control ${control.kind}` }, label, input, output);
   const set = (v) => ((input.value = v), say());
-  return { row, get: () => input.valueAsNumber, set };
+  return { row, get: () => input.valueAsNumber, set, takes: (v) => v >= minimum && v <= maximum };
 }
 
 /** A button that walks the iteration count up, one step at a time, until it is pressed again or t is at its end. */

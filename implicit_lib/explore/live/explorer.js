@@ -24,8 +24,10 @@ class RichExplorer extends HTMLElement {
     this.base = new URL(this.getAttribute("src") ?? "", document.baseURI);
     const { description, systems } = this.source ?? (await import(this.base));
     Object.assign(this, { description, systems });
-    for (const { name, value, kind } of description.controls)
-      if (kind === "text") this.#readings[name] = { text: value, ...description.first.texts[name] };
+    for (const [name, reading] of Object.entries(description.first.readings ?? {})) {
+      const { value } = description.controls.find((control) => control.name === name);
+      this.#readings[name] = { ...reading, value: reading.arrays && value }; // without its arrays it is yet to be read
+    }
     this.figure = new Figure(this, description, () => this.#update());
     // The first touch of any control fetches what the figure needs to run; until then its first frame stands.
     for (const touch of ["pointerdown", "focusin"])
@@ -60,15 +62,15 @@ class RichExplorer extends HTMLElement {
     return runner;
   }
 
-  /** What the texts mean as they stand, or meant last: { name: { arrays, ticks, said, refused } }. */
-  async #texts() {
-    for (const { name, kind, page, parameters } of this.description.controls) {
-      const text = this.figure.settings[name];
-      const known = this.#readings[name];
-      if (kind !== "text" || text === known.text) continue;
-      this.figure.say("Reading what you typed …");
+  /** What values that are read mean as they stand, or meant last: { name: { arrays, ticks, said, refused } }. */
+  async #read() {
+    for (const [name, known] of Object.entries(this.#readings)) {
+      const value = this.figure.settings[name];
+      if (value === known.value) continue;
+      const { page, parameters } = this.description.controls.find((control) => control.name === name);
+      this.figure.say("Reading …");
       const { read } = await import(new URL(page, import.meta.url));
-      this.#readings[name] = { ...known, refused: "", ...(await read(text, parameters)), text };
+      this.#readings[name] = { ...known, refused: "", ...(await read(value, parameters)), value };
     }
     return this.#readings;
   }
@@ -89,12 +91,12 @@ class RichExplorer extends HTMLElement {
       const { controls } = this.description;
       const { [controls[0].name]: t, ...others } = this.figure.settings;
       const number = ({ name, options }) => [name, options ? options.indexOf(others[name]) : others[name]]; // as systems read it
-      const texts = await this.#texts();
-      const numbers = Object.assign(Object.fromEntries(controls.slice(1).map(number)), ...Object.values(texts).map(({ arrays }) => arrays));
+      const readings = await this.#read();
+      const numbers = Object.assign(Object.fromEntries(controls.slice(1).map(number)), ...Object.values(readings).map(({ arrays }) => arrays));
       const trajectory = await this.#runner();
       if (this.#stale) continue; // the reader moved on while the model loaded
       await trajectory.adopt(numbers);
-      await this.figure.show({ ...frame(this.description, await trajectory.viewsTo(t)), texts });
+      await this.figure.show({ ...frame(this.description, await trajectory.viewsTo(t)), readings });
       this.figure.say(""); // whatever failed before works now
     }
     setTimeout(() => (this.#walking = this.#walkAhead().catch(() => {}))); // a move will report what failed
@@ -115,10 +117,7 @@ class RichExplorer extends HTMLElement {
     await this.ready;
     const { controls } = this.figure;
     for (const [name, value] of Object.entries(values)) {
-      const control = this.description.controls.find((c) => c.name === name);
-      const takes = { choice: () => control.options.includes(value), text: () => typeof value === "string" && value.length <= control.longest };
-      const fits = control && (takes[control.kind] ?? (() => value >= control.minimum && value <= control.maximum))();
-      if (!fits) throw new RangeError(`control '${name}' does not take ${value}`);
+      if (!controls[name]?.takes(value)) throw new RangeError(`control '${name}' does not take ${value}`);
     }
     for (const [name, value] of Object.entries(values)) {
       controls[name].set(value);

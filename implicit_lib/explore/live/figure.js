@@ -1,10 +1,12 @@
 // A figure that the reader moves: controls, numbers and plots. What computes it is not its business.
 import { element, format, makeControl, makePlay } from "./controls.js";
+import { makePhotograph } from "./photograph.js";
 import { Pictures } from "./pictures.js";
 import { Plot } from "./plot.js";
 import { makeText } from "./text.js";
 
 const REST = 300; // milliseconds without a move: longer than a step of Play
+const MAKERS = { text: makeText, photograph: makePhotograph };
 let figures = 0;
 
 /** What a reader is told when something failed. */
@@ -18,7 +20,7 @@ export class Figure {
     Object.assign(this, { root, description, plots: [] });
     const { controls } = description;
     const prefix = `explorer-${description.name}-${++figures}`;
-    const make = (c) => (c.kind === "text" ? makeText : makeControl)(c, prefix, onMove);
+    const make = (c) => (MAKERS[c.kind] ?? makeControl)(c, prefix, onMove);
     this.controls = Object.fromEntries(controls.map((c) => [c.name, make(c)]));
     const [iterations] = controls;
     this.play = makePlay(iterations, this.controls[iterations.name], onMove);
@@ -93,10 +95,10 @@ export class Figure {
       const text = format(frame.readouts[readout.name], readout.format);
       this.numbers[i].textContent = readout.unit ? `${text} ${readout.unit}` : text;
     });
-    for (const [name, reading] of Object.entries(frame.texts ?? {})) this.controls[name].tell(reading);
+    for (const [name, reading] of Object.entries(frame.readings ?? {})) this.controls[name].tell(reading);
     const done = (plot, i) => {
       const { title, ticks } = this.description.panels[i];
-      return plot[ticks && plot.mark(frame.texts[ticks].ticks) ? "draw" : how](frame.arrays[title]);
+      return plot[ticks && plot.mark(frame.readings[ticks].ticks) ? "draw" : how](frame.arrays[title]);
     };
     if (how === "draw") return (this.drawn = Promise.all(this.plots.map(done)));
     this.#rest();

@@ -23,9 +23,9 @@ function unpack(value) {
 }
 
 function frameOf(model) {
-  const { texts, ...packed } = model.get("frame");
+  const { readings, ...packed } = model.get("frame");
   const { arrays, readouts } = unpack(packed);
-  return { texts, arrays, readouts: Object.fromEntries(Object.entries(readouts).map(([name, [number]]) => [name, number])) };
+  return { readings, arrays, readouts: Object.fromEntries(Object.entries(readouts).map(([name, [number]]) => [name, number])) };
 }
 
 function render({ model, el }) {

@@ -1,7 +1,5 @@
 // A text that the reader types: a field of several lines, examples to pick, and what the reading of it says.
-import { element } from "./controls.js";
-
-const OWN = "your own";
+import { element, OWN } from "./controls.js";
 
 /** The control's rows, and how to read, set and watch it. It changes where the reader applies it, not at every letter. */
 export function makeText({ name, label, hint, value, examples, longest }, prefix, onApply) {
@@ -61,5 +59,6 @@ export function makeText({ name, label, hint, value, examples, longest }, prefix
     refusal,
     said,
   );
-  return { row, get: () => applied, set, tell };
+  const takes = (text) => typeof text === "string" && text.length <= longest;
+  return { row, get: () => applied, set, tell, takes };
 }

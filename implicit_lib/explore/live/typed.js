@@ -1,13 +1,12 @@
 // <rich-typed src="…/name-presets.js">: the reader types F and its domain. Presets were certified when the book was
 // built; what is typed here is sampled, and the verdict says so.
-import { element } from "./controls.js";
+import { element, OWN } from "./controls.js";
 import "./explorer.js";
 import { mathjs, readDomain, readFormula, Refusal } from "./formula.js";
 import { figureOf } from "./sampled.js";
 import { survey } from "./survey.js";
 import { windowOf } from "./window.js";
 
-const OWN = "your own";
 const SLICE = 30; // milliseconds of sampling between two moments in which the page answers the reader
 const OLD = "The figure below is the last one that was reached.";
 

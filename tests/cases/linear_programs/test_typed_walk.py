@@ -91,17 +91,17 @@ def test_a_refused_text_leaves_the_figure(typed: Explorer, text: str, reason: st
     widget = ExplorerWidget(typed)
     widget.settings = {**widget.settings, "program": SOLVED["without bounds"]}
     before = widget.frame
-    assert before["texts"]["program"]["refused"] == ""
+    assert before["readings"]["program"]["refused"] == ""
     widget.settings = {**widget.settings, "program": text}
-    assert reason in widget.frame["texts"]["program"]["refused"]
+    assert reason in widget.frame["readings"]["program"]["refused"]
     assert widget.frame["arrays"] == before["arrays"]
     widget.settings = {**widget.settings, "t": 5}
     expected = typed.arrays(program=SOLVED["without bounds"], t=5)["Error"]["error"]["y"]
     np.testing.assert_array_equal(np.frombuffer(widget.frame["arrays"]["Error"]["error"]["y"]), expected)
-    assert reason in widget.frame["texts"]["program"]["refused"]
+    assert reason in widget.frame["readings"]["program"]["refused"]
     widget.settings = {**widget.settings, "program": SOLVED["four variables"]}
-    assert widget.frame["texts"]["program"]["refused"] == ""
-    assert [label for _, label in widget.frame["texts"]["program"]["ticks"]["x"]] == ["x", "y", "z", "w"]
+    assert widget.frame["readings"]["program"]["refused"] == ""
+    assert [label for _, label in widget.frame["readings"]["program"]["ticks"]["x"]] == ["x", "y", "z", "w"]
 
 
 def test_a_move_of_another_control_reads_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
