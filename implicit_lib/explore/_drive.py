@@ -23,9 +23,9 @@ def drive(explorer: Explorer) -> None:
     """Move every control over its sweep, under every choice; one that does not change what is shown is dead.
 
     The others stand at their defaults meanwhile, but t at a third of its range: at t = 0 nothing has been iterated yet.
-    What is shown counts to five digits: a change in the last bit moves nothing. Every option of a choice,
-    and every example of a photograph, has to show something of its own. The widget is made for this: sliders on a reader's screen answer each move with a rounded
-    value, long after.
+    What is shown counts to five digits: a change in the last bit moves nothing. Every option of a choice, and every
+    example of a photograph, has to show something of its own. The widget is made for this: sliders on a reader's screen
+    answer each move with a rounded value, long after.
     """
     widget, t = ExplorerWidget(explorer), explorer.iterations
     home = explorer.settings(**{t.name: max(1, t.maximum // 3)})

@@ -80,7 +80,7 @@ from ._training import Trained as Trained
 from ._training import train as train
 from ._upload import PhotographError as PhotographError
 from ._upload import read_photograph as read_photograph
-from ._views import Walk as Walk
+from ._views import Walks as Walks
 from ._views import walks as walks
 from ._weights import WEIGHTS as WEIGHTS
 from ._weights import load as load

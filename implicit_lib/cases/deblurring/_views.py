@@ -15,41 +15,41 @@ from ._networks import Deblurring, Explicit, Operator
 
 
 @dataclass(frozen=True)
-class Walk:
-    """The parts of a system for an explorer, in float32 on the CPU; the state is the picture y (1, 3, N, N).
+class Walks:
+    """The parts of a system for an explorer, in float32 on the CPU; see `walks`.
 
     Attributes:
-        encode: the number of the photograph, that of the kernel, and the noise's σ -> what operator and view read.
-        step: one iteration of the operator.
-        view: the arrays and numbers; see `walks`.
-        start: y_0 = 0.
+        encode: the photograph (3, N, N), the number of the kernel, and the noise's σ -> what operators and view read.
+        step: one iteration of every operator.
+        view: the arrays and numbers.
+        start: y_0 = 0 (1, 3, N, N), for every model.
     """
 
     encode: nn.Module
     step: nn.Module
     view: nn.Module
-    start: Tensor
+    start: dict[str, Tensor]
 
 
-def walks(
-    models: Mapping[str, Deblurring], rival: Explicit, photographs: Sequence[Tensor], kernels: Sequence[Tensor]
-) -> dict[str, Walk]:
-    """The walk of y_t to a sharp picture by each model, for a chosen photograph, kernel and strength of the noise.
+def walks(models: Mapping[str, Deblurring], rival: Explicit, kernels: Sequence[Tensor], side: int) -> Walks:
+    """The walks of all models to a sharp picture, side by side: y_t of each, from one photograph, kernel and noise.
 
     A model is told the kernel that blurs; the rival never is: it knows the one it was trained with.
 
-    The view has the pictures blurred, now, rival and truth (3 N²,), and the scalars psnr, rival psnr, blurred psnr (in
-    dB, of pictures cut to [0, 1]) and residual, ‖y_t − y_{t−1}‖ / ‖y_t‖, NaN at t = 0.
+    The view has the pictures blurred, rival, truth and one by the name of each model (3 N²,); and the scalars
+    blurred psnr, rival psnr and, for a model called M, M psnr (in dB, of pictures cut to [0, 1]) and M residual,
+    ‖y_t − y_{t−1}‖ / ‖y_t‖, NaN at t = 0.
 
     Args:
         models: by name; they are copied, and share what is not their own.
         rival: an explicit network, whose answer is shown beside; it is copied.
-        photographs, kernels: to choose from; (3, N, N) each, and what `read_kernel` takes.
+        kernels: to choose from; each what `read_kernel` takes.
+        side: N, pixels along a side of the photographs.
     """
     other = copy.deepcopy(rival).cpu().float().eval().requires_grad_(False)
-    pictures = torch.stack(list(photographs)).float()
-    encode, view, start = _Encode(other, pictures, kernels), _View(), torch.zeros_like(pictures[:1])
-    return {name: Walk(encode, _Step(_frozen(model)), view, start) for name, model in models.items()}
+    operators = {name: _frozen(model) for name, model in models.items()}
+    start = {name: torch.zeros(1, 3, side, side) for name in models}
+    return Walks(_Encode(other, kernels, side), _Step(operators), _View(), start)
 
 
 def _frozen(model: Deblurring) -> Operator:
@@ -59,54 +59,57 @@ def _frozen(model: Deblurring) -> Operator:
 class _Encode(nn.Module):
     """What depends on the photograph, the kernel and the noise."""
 
-    pictures: Tensor
     noise: Tensor
     powers: Tensor
 
-    def __init__(self, rival: Explicit, pictures: Tensor, kernels: Sequence[Tensor]) -> None:
+    def __init__(self, rival: Explicit, kernels: Sequence[Tensor], side: int) -> None:
         super().__init__()
         self.rival = rival
-        blurs = [Blur(kernel, pictures.shape[-1]) for kernel in kernels]
+        blurs = [Blur(kernel, side) for kernel in kernels]
         self.blurs = nn.ModuleList(blurs)
-        noise = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(0))
-        self.register_buffer("pictures", pictures)
-        self.register_buffer("noise", noise)
+        self.register_buffer("noise", torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)))
         self.register_buffer("powers", torch.stack([blur.power.float() for blur in blurs]))
 
     def forward(self, photograph: Tensor, kernel: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
-        clean, noise = (_picked(each, photograph) for each in (self.pictures, self.noise))
-        blurred = _picked(torch.stack([blur(clean)[0] for blur in self.blurs]), kernel)
-        x = blurred + sigma * noise
-        blurs = cast("Iterable[Blur]", self.blurs)
+        clean, blurs = photograph.unsqueeze(0), cast("Iterable[Blur]", self.blurs)
+        x = _picked(torch.stack([blur(clean)[0] for blur in blurs]), kernel) + sigma * self.noise
         q = _picked(torch.stack([blur.adjoint(x)[0] for blur in blurs]), kernel)
         return q, _picked(self.powers, kernel), x, self.rival(x), clean
 
 
 class _Step(nn.Module):
-    """The operator, its blur given by |H|²."""
+    """The operators, their blur given by |H|²."""
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(self, operators: Mapping[str, Operator]) -> None:
         super().__init__()
-        self.operator = operator
+        self.names = list(operators)
+        self.operators = nn.ModuleList(operators.values())
 
-    def forward(self, y: Tensor, q: Tensor, power: Tensor, *seen: Tensor) -> Tensor:
-        sharper: Tensor = self.operator.denoiser(self.operator.data_step(y, q, power))
-        return sharper
+    def forward(self, ys: dict[str, Tensor], q: Tensor, power: Tensor, *seen: Tensor) -> dict[str, Tensor]:
+        operators = cast("Iterable[Operator]", self.operators)
+        return {
+            name: operator.denoiser(operator.data_step(ys[name], q, power))
+            for name, operator in zip(self.names, operators, strict=True)
+        }
 
 
 class _View(nn.Module):
-    def forward(self, y: Tensor, previous: Tensor, q: Tensor, power: Tensor, *seen: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, ys: dict[str, Tensor], previous: dict[str, Tensor], q: Tensor, power: Tensor, *seen: Tensor
+    ) -> dict[str, Tensor]:
         x, rival, clean = seen
-        return {
+        found = {
             "blurred": x.flatten(),
-            "now": y.flatten(),
             "rival": rival.flatten(),
             "truth": clean.flatten(),
-            "psnr": _psnr(y, clean),
-            "rival psnr": _psnr(rival, clean),
             "blurred psnr": _psnr(x, clean),
-            "residual": (y - previous).norm() / y.norm(),  # 0/0 at t = 0, where there is none
+            "rival psnr": _psnr(rival, clean),
         }
+        for name, y in ys.items():
+            found[name] = y.flatten()
+            found[f"{name} psnr"] = _psnr(y, clean)
+            found[f"{name} residual"] = (y - previous[name]).norm() / y.norm()  # 0/0 at t = 0, where there is none
+        return found
 
 
 def _picked(rows: Tensor, number: Tensor) -> Tensor:
