@@ -21,7 +21,7 @@ def test_the_canvases_show_the_arrays(browser: Browser, site_url: str) -> None:
         explorer.scroll_into_view_if_needed()
         drawn, arrays, side = explorer.evaluate(READ)
         assert explorer.locator(".pictures").get_attribute("role") == "img"
-    assert len(drawn) == 4
+    assert len(drawn) == 5
     for name, values in drawn.items():
         shown = np.array(values).reshape(side, side, 4)
         wanted = 255 * np.array(arrays[name]["pixels"]).reshape(3, side, side).transpose(1, 2, 0).clip(0, 1)
