@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,9 +21,24 @@ class WeightsError(RuntimeError):
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write them under their names, making the folder where there is none."""
+    """Write them under their names, whole or not at all, making the folder where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    unfinished = path.with_name(path.name + ".part")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, unfinished)
+    unfinished.replace(path)
+
+
+def read_tensors(path: Path, names: Iterable[str]) -> list[Tensor]:
+    """The tensors of these names.
+
+    Raises:
+        WeightsError: the file is missing, damaged or another one.
+    """
+    try:
+        held = load_file(path)
+        return [held[name] for name in names]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise WeightsError(f"{path} cannot be read ({type(error).__name__}); delete it to begin again") from None
 
 
 def write_card(card: Mapping[str, Any], path: Path) -> None:

@@ -1,0 +1,16 @@
+"""Steady Navier–Stokes flow on a periodic square: from the forcing to the vorticity.
+
+The paper's Section 3.2, on flows of this book's own.
+"""
+
+from implicit_lib.cases._files import WeightsError as WeightsError
+
+from ._flow import Flow as Flow
+from ._flow import ForcingError as ForcingError
+from ._flows import Flows as Flows
+from ._flows import draw as draw
+from ._flows import generate as generate
+from ._steady import SteadyFlow as SteadyFlow
+from ._steady import newton_krylov as newton_krylov
+from ._steady import pseudo_time as pseudo_time
+from ._torus import Torus as Torus
