@@ -128,16 +128,23 @@ class Run(ABC, Generic[M]):
 
 
 def found_card(recipe: Any, folder: Path, read: Callable[[], Card], recipe_of: Callable[[Card], Any]) -> Card | None:
-    """The card that is in the folder, if it is of this recipe."""
-    if (folder / f"{recipe.name}.json").exists() and recipe_of(card := read()) == recipe:
-        return card
-    return None
+    """The card that is in the folder, if there is one.
+
+    Raises:
+        CheckpointError: it is of another recipe, and would be lost.
+    """
+    path = folder / f"{recipe.name}.json"
+    if not path.exists():
+        return None
+    if recipe_of(card := read()) != recipe:
+        raise CheckpointError(f"the model {path} is of another recipe; delete it, or choose another folder")
+    return card
 
 
 def train_once(
     recipe: Any, folder: Path, read: Callable[[], Card], recipe_of: Callable[[Card], Any], make: Callable[[Path], Card]
 ) -> Card:
-    """The card that is in the folder, if it is of this recipe, else that of `make`, which is given a checkpoint."""
+    """The card that is in the folder, else that of `make`, which is given a checkpoint; raises as `found_card` does."""
     if (card := found_card(recipe, folder, read, recipe_of)) is not None:
         return card
     checkpoint = folder / f"{recipe.name}.checkpoint"

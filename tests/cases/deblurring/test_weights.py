@@ -46,6 +46,16 @@ def test_the_command_trains_the_denoiser_first_and_nothing_twice(
     assert "step" not in capsys.readouterr().out
 
 
+def test_a_model_of_another_recipe_is_not_lost(brief: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "denoiser-seed0.json"
+    card = weights.WEIGHTS.joinpath(other.name).read_text()  # of the shipped one, which is larger
+    other.write_text(card)
+    for model in ("denoiser", "explicit"):
+        assert main(["train", "--model", model, "--output", str(tmp_path)]) == 1
+        assert "denoiser-seed0.json is of another recipe" in capsys.readouterr().err
+    assert other.read_text() == card
+
+
 def test_a_card_tells_its_recipe() -> None:
     for model in ("denoiser", "pgd", "hqs-contraction", "unfolded-2"):
         recipe = short(model)
