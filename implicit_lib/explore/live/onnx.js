@@ -4,7 +4,7 @@ import * as ort from "../vendor/onnxruntime/ort.wasm.min.mjs";
 ort.env.wasm.wasmPaths = new URL("../vendor/onnxruntime/", import.meta.url).href;
 ort.env.wasm.numThreads = 1; // more need headers that static hosts do not send
 
-const numbers = (tensor) => (tensor.dims.length === 0 ? tensor.data[0] : Array.from(tensor.data));
+const numbers = (tensor) => (tensor.dims.length === 0 ? tensor.data[0] : tensor.data);
 
 /** Run a session on the named inputs that it reads: the exporter drops the ones it does not use. */
 const run = (session, feeds) =>

@@ -71,7 +71,7 @@ function resolve(reference, views) {
   const at = views.length - 1 - reference.back;
   if (at < 0) return [];
   const value = views[at][reference.name];
-  return typeof value === "number" ? [value] : value;
+  return typeof value === "number" ? [value] : Array.from(value); // of the many iterates only what is drawn
 }
 
 /** What the figure shows: { arrays: {panel: {trace: {x, y}}}, readouts: {name: number} }. */
