@@ -52,7 +52,8 @@ class Flow(nn.Module):
 
     def relative_residual(self, vorticity: Tensor, forcing: Tensor) -> Tensor:
         """‖g − u·∇ω + νΔω‖ / ‖g‖ (…)."""
-        return _norm(self.residual(vorticity, forcing)) / _norm(forcing)
+        size = length(forcing).clamp(min=torch.finfo(forcing.dtype).tiny)
+        return length(self.residual(vorticity, forcing)) / size
 
     def forcing_of(self, vorticity: Tensor) -> Tensor:
         """g = u·∇ω − νΔω, under which ω is steady."""
@@ -61,6 +62,14 @@ class Flow(nn.Module):
     def stokes(self, forcing: Tensor) -> Tensor:
         """(−νΔ)⁻¹ g: the flow without inertia."""
         return self.torus.poisson(forcing) / self.viscosity
+
+    def linearised(self, vorticity: Tensor, change: Tensor) -> Tensor:
+        """(−νΔ)⁻¹ times the derivative of u·∇ω − νΔω at ω in the direction of a change (…, N, N): v + (−νΔ)⁻¹(…).
+
+        Advection is quadratic, so that this is exact: with a = u·∇ω as a function of ω, a(ω + v) − a(ω) − a(v).
+        """
+        a = self.torus.advection
+        return self.torus.resolved(change) + self.stokes(a(vorticity + change) - a(vorticity) - a(change))
 
     def step(self, vorticity: Tensor, forcing: Tensor, time: float = math.inf) -> Tensor:
         """One step of pseudo-time, explicit in the advection: (1/τ − νΔ)⁻¹(ω/τ + g − u·∇ω), τ = `time`.
@@ -86,7 +95,7 @@ class Flow(nn.Module):
             )
         if not torch.isfinite(forcing).all():
             raise ForcingError("the forcing has entries that are not finite; give numbers at all points")
-        size = _norm(forcing).clamp(min=torch.finfo(forcing.dtype).tiny) / side
+        size = length(forcing).clamp(min=torch.finfo(forcing.dtype).tiny) / side
         mean = float((forcing.mean(dim=(-2, -1)).abs() / size).max())
         if mean > _MOST_MEAN:
             raise ForcingError(
@@ -107,6 +116,7 @@ class Flow(nn.Module):
         return rest
 
 
-def _norm(field: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(field, dim=(-2, -1))
-    return length
+def length(field: Tensor) -> Tensor:
+    """‖f‖ (…) of fields (…, N, N)."""
+    found: Tensor = torch.linalg.vector_norm(field, dim=(-2, -1))
+    return found

@@ -1,8 +1,8 @@
-"""Steady flows by classical means: Newton–Krylov with continuation, and pseudo-time stepping."""
+"""Steady flows by classical means: Newton's method with short steps, and pseudo-time stepping."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 
 from implicit_lib import solve
-from implicit_lib.solvers import NewtonKrylov, Picard, Solver
 
-from ._flow import Flow
+from ._flow import Flow, length
 
-_RISES = 5
-_RISE = 1.5
-"""Newton's method begins at the viscosity ν · _RISE^_RISES, where inertia is small, and comes down in so many steps."""
+_SHORT = 0.35
+"""The longest Newton step, beside the length of the flow itself, in units of √(root mean square of g)."""
 
-_SHORT = 2.0
-"""The pseudo-time step that preconditions it on the way: where Newton fails, a step of it does no harm."""
+_KRYLOV = 10
+"""Directions that one Newton step is combined of."""
+
+_NOTHING = 1e-6
+"""A direction adds nothing if this share of its image, or less, is new."""
 
 
 class SteadyFlow(NamedTuple):
@@ -29,42 +30,78 @@ class SteadyFlow(NamedTuple):
         vorticity: ω (B, N, N).
         residual: ‖g − u·∇ω + νΔω‖ / ‖g‖ (B,).
         arrived: whether that is at most the tolerance asked for (B,).
-        calls: evaluations of the equation, or of its derivative, for each (B,).
+        iterations: steps (B,).
     """
 
     vorticity: Tensor
     residual: Tensor
     arrived: Tensor
-    calls: Tensor
+    iterations: Tensor
 
 
 @torch.no_grad()
-def newton_krylov(flow: Flow, forcing: Tensor, *, start: Tensor | None = None, tol: float = 1e-8) -> SteadyFlow:
-    """Newton's method with GMRES, preconditioned by a pseudo-time step, or at the end by Stokes flow.
+def newton_krylov(
+    flow: Flow, forcing: Tensor, *, start: Tensor | None = None, tol: float = 1e-8, most: int = 50
+) -> SteadyFlow:
+    """Newton's method, its linear systems preconditioned by Stokes flow and solved by ten steps of GCR.
 
-    Without a start it comes down from a larger viscosity in steps (continuation), so that it follows the branch of
-    flows that begins at Stokes flow, if that goes so far. It does not always arrive; and where the equation has several
-    solutions, it may arrive at another one. Float64 is advised: in float32 residuals end at about 1e-5.
+    Far from the flow, Newton's steps are too long. No step here is longer than the flow is large plus what the forcing
+    suggests for its size, √g (inertia alone would balance u·∇ω ~ ω² and g). So it arrives from ω = 0 where full steps
+    or plain iterations diverge. It may still fail, or arrive at another of several solutions; a start decides. Float64
+    is advised: in float32 residuals end at about 1e-5.
+
+    Source: generalised conjugate residuals, Eisenstat, Elman, Schultz 1983.
 
     Args:
         flow: the equation, on the device and in the dtype of the forcing.
         forcing: g (B, N, N).
-        start: ω (B, N, N) to begin at instead.
+        start: ω (B, N, N) to begin at; None: 0.
         tol: of the relative residual.
+        most: steps, of which each costs 11 evaluations of the equation or its derivative.
 
     Raises:
         ForcingError: the forcing has no steady flow on these points.
     """
     flow.check_forcing(forcing)
-    rises = range(_RISES, -1, -1) if start is None else [0]
-    plan = [(_RISE**rise, _SHORT, NewtonKrylov(krylov=10), 10 if rise else 20, 1e-2) for rise in rises]
-    plan.append((1.0, math.inf, NewtonKrylov(krylov=20), 20, tol / 100))
-    at, calls = torch.zeros_like(forcing) if start is None else start, 0 * forcing[:, 0, 0]
-    for larger, time, solver, most, until in plan:
-        thicker = Flow(flow.torus.side, larger * flow.viscosity).to(forcing)
-        at, more = _walk(thicker, forcing, at, time, solver, most, until)
-        calls = calls + (1 + 2 * solver.krylov) * more
-    return _judged(flow, forcing, at, calls, tol)
+    at = torch.zeros_like(forcing) if start is None else start.clone()
+    taken = torch.zeros_like(forcing[:, 0, 0])
+    for _ in range(most):
+        rows = (flow.relative_residual(at, forcing) > tol).nonzero().squeeze(1)
+        if not len(rows):
+            break
+        at[rows] += _newton_step(flow, at[rows], forcing[rows])
+        taken[rows] += 1
+    return _judged(flow, forcing, at, taken, tol)
+
+
+def _newton_step(flow: Flow, vorticity: Tensor, forcing: Tensor) -> Tensor:
+    rest = flow.stokes(flow.residual(vorticity, forcing))
+    step = flow.torus.resolved(_solved(partial(flow.linearised, vorticity), rest))  # rounding may have left other waves
+    longest = length(vorticity) + _SHORT * (forcing.shape[-1] * length(forcing)).sqrt()
+    return step * (longest / length(step).clamp(min=torch.finfo(step.dtype).tiny)).clamp(max=1)[:, None, None]
+
+
+def _solved(system: Callable[[Tensor], Tensor], target: Tensor) -> Tensor:
+    """The v (B, N, N), in the Krylov space of _KRYLOV dimensions, whose system(v) is nearest to the target, by GCR."""
+    found, left = torch.zeros_like(target), target
+    basis: list[tuple[Tensor, Tensor]] = []
+    for _ in range(_KRYLOV):
+        direction, image = left, system(left)
+        least = _NOTHING * length(image)[:, None, None]
+        for known, its_image in basis:
+            share = _dot(image, its_image)
+            direction, image = direction - share * known, image - share * its_image
+        size = length(image)[:, None, None]
+        size = torch.where(size > least, size, torch.inf)
+        direction, image = direction / size, image / size
+        basis.append((direction, image))
+        share = _dot(left, image)
+        found, left = found + share * direction, left - share * image
+    return found
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(dim=(1, 2), keepdim=True)
 
 
 @torch.no_grad()
@@ -83,22 +120,14 @@ def pseudo_time(
     """
     flow.check_forcing(forcing)
     at = flow.stokes(forcing) if start is None else start
-    at, calls = _walk(flow, forcing, at, time, Picard(), most, tol / 100)
-    return _judged(flow, forcing, at, calls, tol)
-
-
-def _walk(
-    flow: Flow, forcing: Tensor, at: Tensor, time: float, solver: Solver, most: int, until: float
-) -> tuple[Tensor, Tensor]:
-    """Where the solver ends, and its iterations; the residual that it stops by is that of `Flow.step`."""
-    found = solve(partial(_step, flow, time), at, inputs=forcing, solver=solver, max_iter=most, tol=until)
-    return found.value, found.iterations.to(forcing.dtype)
+    found = solve(partial(_step, flow, time), at, inputs=forcing, max_iter=most, tol=tol / 100)
+    return _judged(flow, forcing, found.value, found.iterations.to(forcing.dtype), tol)
 
 
 def _step(flow: Flow, time: float, vorticity: Tensor, forcing: Tensor) -> Tensor:
     return flow.step(vorticity, forcing, time)
 
 
-def _judged(flow: Flow, forcing: Tensor, vorticity: Tensor, calls: Tensor, tol: float) -> SteadyFlow:
+def _judged(flow: Flow, forcing: Tensor, vorticity: Tensor, iterations: Tensor, tol: float) -> SteadyFlow:
     residual = flow.relative_residual(vorticity, forcing)
-    return SteadyFlow(vorticity, residual, residual <= tol, calls)
+    return SteadyFlow(vorticity, residual, residual <= tol, iterations)

@@ -45,8 +45,8 @@ def test_flows_are_steady_and_all_are_accounted_for(kept: tuple[Path, Flows]) ->
 def test_what_newton_does_not_find_is_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of four flows the second is lost on the way, and for the third another flow is found."""
 
-    def clumsy(flow: Flow, forcing: torch.Tensor) -> SteadyFlow:
-        found = newton_krylov(flow, forcing)
+    def clumsy(flow: Flow, forcing: torch.Tensor, tol: float) -> SteadyFlow:
+        found = newton_krylov(flow, forcing, tol=tol)
         arrived = found.arrived & torch.tensor([True, False, True, True])
         return found._replace(vorticity=found.vorticity * torch.tensor([1, 1, 1.1, 1])[:, None, None], arrived=arrived)
 
