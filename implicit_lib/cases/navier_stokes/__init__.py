@@ -10,6 +10,7 @@ from ._flow import ForcingError as ForcingError
 from ._flows import Flows as Flows
 from ._flows import draw as draw
 from ._flows import generate as generate
+from ._fourier import FourierLayer as FourierLayer
 from ._steady import SteadyFlow as SteadyFlow
 from ._steady import newton_krylov as newton_krylov
 from ._steady import pseudo_time as pseudo_time
