@@ -4,6 +4,7 @@ The paper's Section 3.2, on flows of this book's own.
 """
 
 from implicit_lib.cases._files import WeightsError as WeightsError
+from implicit_lib.cases._files import parameter_count as parameter_count
 
 from ._flow import Flow as Flow
 from ._flow import ForcingError as ForcingError
@@ -11,6 +12,11 @@ from ._flows import Flows as Flows
 from ._flows import draw as draw
 from ._flows import generate as generate
 from ._fourier import FourierLayer as FourierLayer
+from ._networks import BOOK_UNITS as BOOK_UNITS
+from ._networks import ExplicitFNO as ExplicitFNO
+from ._networks import FNOSize as FNOSize
+from ._networks import ImplicitFNO as ImplicitFNO
+from ._networks import Units as Units
 from ._steady import SteadyFlow as SteadyFlow
 from ._steady import newton_krylov as newton_krylov
 from ._steady import pseudo_time as pseudo_time

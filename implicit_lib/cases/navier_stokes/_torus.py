@@ -39,12 +39,12 @@ class Torus(nn.Module):
         basis, _ = _waves(side, side)
         wide, slope = _waves(side, 3 * side // 2)
         k = _wave_numbers(side)
-        self.register_buffer("synthesis", basis)
-        self.register_buffer("analysis", basis.T / side)
-        self.register_buffer("wide", wide)
-        self.register_buffer("slope", slope)
-        self.register_buffer("squares", k[:, None] ** 2 + k**2)
-        self.register_buffer("highest", torch.maximum(k[:, None], k))
+        self.register_buffer("synthesis", basis, persistent=False)
+        self.register_buffer("analysis", basis.T / side, persistent=False)
+        self.register_buffer("wide", wide, persistent=False)
+        self.register_buffer("slope", slope, persistent=False)
+        self.register_buffer("squares", k[:, None] ** 2 + k**2, persistent=False)
+        self.register_buffer("highest", torch.maximum(k[:, None], k), persistent=False)
 
     def coefficients(self, f: Tensor) -> Tensor:
         """f̂ (…, N−1, N−1), in a basis of waves whose mean square is 1: the mean of f² is the sum of f̂²."""
