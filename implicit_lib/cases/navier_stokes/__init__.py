@@ -5,19 +5,27 @@ The paper's Section 3.2, on flows of this book's own.
 
 from implicit_lib.cases._files import WeightsError as WeightsError
 from implicit_lib.cases._files import parameter_count as parameter_count
+from implicit_lib.cases._running import CheckpointError as CheckpointError
+from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupted
 
 from ._flow import Flow as Flow
 from ._flow import ForcingError as ForcingError
 from ._flows import Flows as Flows
 from ._flows import draw as draw
 from ._flows import generate as generate
+from ._flows import posed as posed
 from ._fourier import FourierLayer as FourierLayer
 from ._networks import BOOK_UNITS as BOOK_UNITS
 from ._networks import ExplicitFNO as ExplicitFNO
 from ._networks import FNOSize as FNOSize
 from ._networks import ImplicitFNO as ImplicitFNO
 from ._networks import Units as Units
+from ._recipe import Recipe as Recipe
+from ._recipe import Replay as Replay
 from ._steady import SteadyFlow as SteadyFlow
 from ._steady import newton_krylov as newton_krylov
 from ._steady import pseudo_time as pseudo_time
 from ._torus import Torus as Torus
+from ._training import Trained as Trained
+from ._training import relative_error as relative_error
+from ._training import train as train

@@ -74,6 +74,33 @@ def _fastest(flow: Flow, vorticity: Tensor) -> Tensor:
     return u.square().sum(dim=-3).amax(dim=(-2, -1), keepdim=True).sqrt()
 
 
+POSES = 8
+"""In so many ways a flow can be turned and mirrored on the torus."""
+
+
+def posed(field: Tensor, pose: Tensor) -> Tensor:
+    """Vorticities or forcings (B, N, N), each turned or mirrored by the number (B,) of its pose, 0 … 7.
+
+    A mirror turns vorticity, and what drives it, round. Posed alike, a flow is steady under its forcing still.
+    """
+    for bit, mirror in enumerate((_left_to_right, _top_to_bottom, _across)):
+        chosen = (pose >> bit & 1).bool()[:, None, None]
+        field = torch.where(chosen, -mirror(field), field)
+    return field
+
+
+def _left_to_right(field: Tensor) -> Tensor:
+    return field.flip(-1).roll(1, -1)  # so that the point 0 stays where it is
+
+
+def _top_to_bottom(field: Tensor) -> Tensor:
+    return field.flip(-2).roll(1, -2)
+
+
+def _across(field: Tensor) -> Tensor:
+    return field.mT
+
+
 def generate(
     count: int,
     *,
