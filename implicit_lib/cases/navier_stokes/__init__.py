@@ -20,8 +20,11 @@ from ._networks import ExplicitFNO as ExplicitFNO
 from ._networks import FNOSize as FNOSize
 from ._networks import ImplicitFNO as ImplicitFNO
 from ._networks import Units as Units
+from ._recipe import MODELS as MODELS
+from ._recipe import ModelName as ModelName
 from ._recipe import Recipe as Recipe
 from ._recipe import Replay as Replay
+from ._recipe import recipe as recipe
 from ._steady import SteadyFlow as SteadyFlow
 from ._steady import newton_krylov as newton_krylov
 from ._steady import pseudo_time as pseudo_time

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import nn
 
 from ._networks import ExplicitFNO, FNOSize, ImplicitFNO
+
+ModelName = Literal["explicit", "implicit"]
+MODELS: tuple[ModelName, ...] = get_args(ModelName)
+
+SMALL = FNOSize(width=24, modes=8, blocks=3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,7 @@ class Recipe:
         seed: of the initial weights and of everything random in training.
     """
 
-    model: Literal["explicit", "implicit"]
+    model: ModelName
     size: FNOSize
     steps: int
     replay: Replay | None = None
@@ -60,3 +65,17 @@ class Recipe:
     def build(self) -> nn.Module:
         """The model before training."""
         return (ExplicitFNO if self.model == "explicit" else ImplicitFNO)(self.size, self.side)
+
+
+def recipe(model: ModelName, seed: int = 0) -> Recipe:
+    """The book's recipe; both models take about the same time.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    if model not in MODELS:
+        raise ValueError(f"there is no model {model!r}; choose one of {', '.join(MODELS)}")
+    if model == "explicit":
+        return Recipe(model=model, size=SMALL, steps=14_000, seed=seed)
+    replay = Replay(states=256, iterations=3, restart=0.06, damping=0.5)
+    return Recipe(model=model, size=SMALL, steps=4_500, replay=replay, seed=seed)
