@@ -8,6 +8,11 @@ from implicit_lib.cases._files import parameter_count as parameter_count
 from implicit_lib.cases._running import CheckpointError as CheckpointError
 from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupted
 
+from ._evaluation import Quality as Quality
+from ._evaluation import iterates as iterates
+from ._evaluation import quality as quality
+from ._evaluation import sensitivity as sensitivity
+from ._evaluation import slope as slope
 from ._flow import Flow as Flow
 from ._flow import ForcingError as ForcingError
 from ._flows import Flows as Flows

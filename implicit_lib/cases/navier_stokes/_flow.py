@@ -63,13 +63,14 @@ class Flow(nn.Module):
         """(−νΔ)⁻¹ g: the flow without inertia."""
         return self.torus.poisson(forcing) / self.viscosity
 
-    def linearised(self, vorticity: Tensor, change: Tensor) -> Tensor:
-        """(−νΔ)⁻¹ times the derivative of u·∇ω − νΔω at ω in the direction of a change (…, N, N): v + (−νΔ)⁻¹(…).
+    def derivative(self, vorticity: Tensor, change: Tensor) -> Tensor:
+        """The derivative of `forcing_of` at ω in the direction of a change (…, N, N).
 
-        Advection is quadratic, so that this is exact: with a = u·∇ω as a function of ω, a(ω + v) − a(ω) − a(v).
+        Advection is quadratic, so that differences are exact: of a(ω) = u·∇ω it is a(ω + v) − a(ω) − a(v).
         """
         a = self.torus.advection
-        return self.torus.resolved(change) + self.stokes(a(vorticity + change) - a(vorticity) - a(change))
+        inertia = a(vorticity + change) - a(vorticity) - a(change)
+        return inertia - self.viscosity * self.torus.laplacian(change)
 
     def step(self, vorticity: Tensor, forcing: Tensor, time: float = math.inf) -> Tensor:
         """One step of pseudo-time, explicit in the advection: (1/τ − νΔ)⁻¹(ω/τ + g − u·∇ω), τ = `time`.
