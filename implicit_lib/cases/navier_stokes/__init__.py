@@ -8,6 +8,8 @@ from implicit_lib.cases._files import parameter_count as parameter_count
 from implicit_lib.cases._running import CheckpointError as CheckpointError
 from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupted
 
+from ._data import held_out_flows as held_out_flows
+from ._data import training_flows as training_flows
 from ._evaluation import Quality as Quality
 from ._evaluation import iterates as iterates
 from ._evaluation import quality as quality
@@ -37,3 +39,7 @@ from ._torus import Torus as Torus
 from ._training import Trained as Trained
 from ._training import relative_error as relative_error
 from ._training import train as train
+from ._weights import WEIGHTS as WEIGHTS
+from ._weights import load as load
+from ._weights import read_card as read_card
+from ._weights import train_and_write as train_and_write

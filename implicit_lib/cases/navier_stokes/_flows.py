@@ -14,12 +14,16 @@ from implicit_lib.cases._running import Progress
 
 from ._flow import Flow
 from ._steady import newton_krylov
+from ._torus import Torus
 
 CHUNK = 50
 """Flows drawn and tried at once. It decides which random numbers a flow gets, so that it belongs to the data."""
 
 _HIGHEST_WAVE = 7
 """|k| of the drawn flows: their forcings have waves up to twice that, which 32 points a side resolve without error."""
+
+WAVES = 2 * _HIGHEST_WAVE + 1
+"""Coefficients along an axis that tell a flow."""
 
 _SAME = 1e-6
 """Two flows within this relative distance of each other are one."""
@@ -55,16 +59,23 @@ def draw(count: int, flow: Flow, generator: torch.Generator) -> Tensor:
     Raises:
         ValueError: the flow has fewer points a side.
     """
+    squares = Torus(2 * WAVES).squares[:WAVES, :WAVES]
+    size = torch.where((squares > 0) & (squares <= _HIGHEST_WAVE**2), (squares + 4) ** -2.0, 0)
+    normal = torch.randn(count, WAVES, WAVES, generator=generator, dtype=torch.float64)
+    vorticity = from_waves(normal * size, flow)
+    return vorticity / _fastest(flow, vorticity)
+
+
+def from_waves(coefficients: Tensor, flow: Flow) -> Tensor:
+    """Fields (B, N, N) of the `Torus.coefficients` of the lowest waves (B, WAVES, WAVES).
+
+    Raises:
+        ValueError: the flow has fewer than 32 points a side.
+    """
     if flow.torus.side < 32:
         raise ValueError(f"the flows have waves that need 32 points a side; the flow has {flow.torus.side}")
-    waves = 2 * _HIGHEST_WAVE + 1
-    squares = flow.torus.squares.cpu().double()[:waves, :waves]
-    size = torch.where((squares > 0) & (squares <= _HIGHEST_WAVE**2), (squares + 4) ** -2.0, 0)
-    normal = torch.randn(count, waves, waves, generator=generator, dtype=torch.float64)
-    rest = flow.torus.side - 1 - waves
-    coefficients = torch.nn.functional.pad(normal * size, (0, rest, 0, rest))
-    vorticity = flow.torus.values(coefficients.to(flow.torus.squares))
-    return vorticity / _fastest(flow, vorticity)
+    rest = flow.torus.side - 1 - WAVES
+    return flow.torus.values(torch.nn.functional.pad(coefficients, (0, rest, 0, rest)).to(flow.torus.squares))
 
 
 def _fastest(flow: Flow, vorticity: Tensor) -> Tensor:

@@ -1,0 +1,53 @@
+"""Command line: train one network, or go on with it; or make the shipped flows anew.
+
+python -m implicit_lib.cases.navier_stokes train --model implicit --seed 0
+python -m implicit_lib.cases.navier_stokes flows --output flows
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from implicit_lib.cases._running import add_options, run_command
+
+from ._data import make
+from ._recipe import MODELS, recipe
+from ._weights import train_and_write
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    return run_command(_parser(), arguments, _run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.command == "flows":
+        make(options.output, _tell)
+        return
+    chosen = recipe(options.model, options.seed)
+    card = train_and_write(chosen, options.output, device=options.device, progress=_tell)
+    print(f"{chosen.name}: relative error {card['metrics']['error']}")
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    description = __doc__.splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m implicit_lib.cases.navier_stokes", description=description)
+    commands = parser.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help="train one network, or go on with it")
+    train.add_argument("--model", choices=MODELS, default="implicit")
+    train.add_argument("--seed", type=int, default=0)
+    add_options(train, "navier-stokes-runs")
+    flows = commands.add_parser("flows", help="make the shipped flows anew, in some minutes")
+    flows.add_argument("--output", type=Path, default=Path("navier-stokes-flows"), help="folder (default: %(default)s)")
+    flows.add_argument("--threads", type=int, default=1, help="CPU threads; 1 reproduces the shipped flows")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
