@@ -148,7 +148,7 @@ class ImplicitFNO(ImplicitModel):
             Blocks(size, side),
             encoder=Lift(size, side, units),
             decoder=Project(size, units),
-            solver=Anderson(),
+            solver=Anderson(damping=0.5),  # as trained: undamped, trained operators expand
             gradient=gradient,
             max_iter=200,
             tol=1e-4,
