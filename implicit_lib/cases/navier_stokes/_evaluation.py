@@ -106,7 +106,7 @@ def slope(flow: Flow, vorticity: Tensor) -> tuple[float, Tensor]:
     """
     torus, shape = flow.torus, flow.torus.squares.shape
     waves = torus.values(torch.eye(shape.numel()).to(vorticity).view(-1, *shape))
-    change = torus.coefficients(flow.derivative(vorticity.expand_as(waves), waves)).flatten(1).mT
+    change = torus.coefficients(flow.derivative_at(vorticity)(waves)).flatten(1).mT
     matrix = change[1:, 1:]  # without the mean, which nothing drives
     left, sizes, _ = torch.linalg.svd(matrix)
     forcing = torus.values(torch.cat([sizes.new_zeros(1), left[:, -1]]).view_as(torus.squares))

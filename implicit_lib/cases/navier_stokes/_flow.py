@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -63,14 +64,19 @@ class Flow(nn.Module):
         """(−νΔ)⁻¹ g: the flow without inertia."""
         return self.torus.poisson(forcing) / self.viscosity
 
-    def derivative(self, vorticity: Tensor, change: Tensor) -> Tensor:
-        """The derivative of `forcing_of` at ω in the direction of a change (…, N, N).
+    def derivative_at(self, vorticity: Tensor) -> Callable[[Tensor], Tensor]:
+        """The derivative of `forcing_of` at ω, which maps a change (…, N, N).
 
-        Advection is quadratic, so that differences are exact: of a(ω) = u·∇ω it is a(ω + v) − a(ω) − a(v).
+        Advection is quadratic, so that differences are exact: of a(ω) = u·∇ω it is v ↦ a(ω + v) − a(ω) − a(v).
         """
         a = self.torus.advection
-        inertia = a(vorticity + change) - a(vorticity) - a(change)
-        return inertia - self.viscosity * self.torus.laplacian(change)
+        here = a(vorticity)
+
+        def of(change: Tensor) -> Tensor:
+            inertia = a(vorticity + change) - here - a(change)
+            return inertia - self.viscosity * self.torus.laplacian(change)
+
+        return of
 
     def step(self, vorticity: Tensor, forcing: Tensor, time: float = math.inf) -> Tensor:
         """One step of pseudo-time, explicit in the advection: (1/τ − νΔ)⁻¹(ω/τ + g − u·∇ω), τ = `time`.

@@ -76,13 +76,11 @@ def newton_krylov(
 
 def _newton_step(flow: Flow, vorticity: Tensor, forcing: Tensor) -> Tensor:
     rest = flow.stokes(flow.residual(vorticity, forcing))
-    step = flow.torus.resolved(_solved(partial(_preconditioned, flow, vorticity), rest))  # rounding left other waves
+    derivative = flow.derivative_at(vorticity)
+    step = _solved(lambda change: flow.stokes(derivative(change)), rest)
+    step = flow.torus.resolved(step)  # rounding left other waves
     longest = length(vorticity) + _SHORT * (forcing.shape[-1] * length(forcing)).sqrt()
     return step * (longest / length(step).clamp(min=torch.finfo(step.dtype).tiny)).clamp(max=1)[:, None, None]
-
-
-def _preconditioned(flow: Flow, vorticity: Tensor, change: Tensor) -> Tensor:
-    return flow.stokes(flow.derivative(vorticity, change))
 
 
 def _solved(system: Callable[[Tensor], Tensor], target: Tensor) -> Tensor:

@@ -144,8 +144,8 @@ def test_the_derivative_is_exact() -> None:
     change = some(2, seed=1)[1]
 
     made = torch.func.jvp(flow.forcing_of, (vorticity,), (change,))[1]
-    assert distance(flow.derivative(vorticity, change), made) < 1e-12
-    assert distance(flow.derivative(2 * vorticity, change), made) > 1e-2
+    assert distance(flow.derivative_at(vorticity)(change), made) < 1e-12
+    assert distance(flow.derivative_at(2 * vorticity)(change), made) > 1e-2
 
 
 def test_newton_converges_from_nearby_and_leaves_no_other_waves() -> None:
