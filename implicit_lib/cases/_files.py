@@ -6,14 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-
-T = TypeVar("T")
 
 
 class WeightsError(RuntimeError):
@@ -47,8 +45,8 @@ def write_card(card: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
-def read_card(path: Path, understand: Callable[[dict[str, Any]], T], *, remedy: str) -> T:
-    """What `understand` makes of the card.
+def read_card(path: Path, understand: Callable[[dict[str, Any]], object], *, remedy: str) -> dict[str, Any]:
+    """The card, if it can be understood.
 
     Args:
         path: of the card.
@@ -59,7 +57,9 @@ def read_card(path: Path, understand: Callable[[dict[str, Any]], T], *, remedy: 
         WeightsError: the card is missing or damaged.
     """
     try:
-        return understand(json.loads(path.read_text(encoding="utf-8")))
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        understand(card)
+        return card
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, remedy, error) from None
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import nn
 
-from ._files import WeightsError
+from ._files import WeightsError, write_card, write_tensors
 
 Card = dict[str, Any]
 M = TypeVar("M", bound=nn.Module)
@@ -97,13 +97,15 @@ class Run(ABC, Generic[M]):
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds; a subclass adds what is its own."""
         progress = (self.done, self.cpu_seconds, self.wall_seconds)
-        return {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "progress": progress}
+        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "progress": progress}
+        return parts | {"random": self.random.get_state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.done, self.cpu_seconds, self.wall_seconds = state["progress"]
+        self.random.set_state(state["random"])
 
     def finish(self, checkpoint: Path, progress: Progress, every: int) -> Trained[M]:
         """Go on from the checkpoint, if there is one, to the end; raises what the `train` of every case does."""
@@ -125,6 +127,31 @@ class Run(ABC, Generic[M]):
                 if stop:
                     raise TrainingInterrupted(f"stopped at {reached}; run the same command again to go on")
         return Trained(self.model.eval(), self.cpu_seconds, self.wall_seconds)
+
+
+class StepRun(Run[M]):
+    """Gradient steps, the learning rate falling along a cosine to 0; of the recipe: steps, learning_rate, clip."""
+
+    unit = "step"
+
+    @abstractmethod
+    def _loss(self) -> torch.Tensor:
+        """Of one batch."""
+
+    def _train(self) -> float:
+        """One gradient step; returns the loss before it."""
+        share = self.done / self.recipe.steps
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
+        loss = self._loss()
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.optimiser.step()
+        return loss.item()
+
+    def _remedy(self) -> str:
+        return f"at step {self.done + 1}; try a smaller learning_rate than {self.recipe.learning_rate}"
 
 
 def found_card(recipe: Any, folder: Path, read: Callable[[], Card], recipe_of: Callable[[Card], Any]) -> Card | None:
@@ -151,6 +178,30 @@ def train_once(
     card = make(checkpoint)
     checkpoint.unlink()
     return card
+
+
+def write_trained(recipe: Any, trained: Trained[M], folder: Path, judge: Callable[[], Mapping[str, Any]]) -> Card:
+    """Write NAME.safetensors and its card NAME.json into the folder, the card last; returns the card.
+
+    `judge` gives what the card tells beside the recipe, the time and the place; it may move the model.
+    """
+    device = next(trained.model.parameters()).device
+    write_tensors(trained.model.state_dict(), folder / f"{recipe.name}.safetensors")
+    card = {
+        "recipe": dataclasses.asdict(recipe),
+        **judge(),
+        "cpu_seconds": round(trained.cpu_seconds, 1),
+        "wall_seconds": round(trained.wall_seconds, 1),
+        "device": str(device),
+        "torch": torch.__version__,
+    }
+    write_card(card, folder / f"{recipe.name}.json")
+    return card
+
+
+def tell(line: str) -> None:
+    """Print the line at once: the progress of a command."""
+    print(line, flush=True)
 
 
 def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None, do: Callable[[Any], None]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from implicit_lib.cases._running import add_options, run_command
+from implicit_lib.cases._running import add_options, run_command, tell
 
 from ._recipe import MODELS, PAPER_MODELS, PRESETS, recipe
 from ._weights import train_and_write
@@ -21,12 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     chosen = recipe(options.preset, options.model, options.seed)
-    card = train_and_write(chosen, options.output, device=options.device, progress=_tell)
+    card = train_and_write(chosen, options.output, device=options.device, progress=tell)
     print(f"{chosen.name}: PSNR {card['metrics']['psnr']}")
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +106,8 @@ class _Walks:
     direction: Tensor
 
 
-class _Run(_running.Run[nn.Module]):
-    unit, digits = "step", ".2e"
+class _Run(_running.StepRun[nn.Module]):
+    digits = ".2e"
     recipe: Recipe
 
     def __init__(self, recipe: Recipe, pictures: Tensor, start: AnyDenoiser | None, device: torch.device) -> None:
@@ -121,21 +120,6 @@ class _Run(_running.Run[nn.Module]):
         self.blur = Blur(camera_shake(), recipe.side)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate, fused=True)
         self.walks = self._first_walks(recipe.replay) if recipe.replay else None
-
-    def _train(self) -> float:
-        """One gradient step; returns the loss before it."""
-        share = self.done / self.recipe.steps
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
-        loss = self._loss()
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        self.optimiser.step()
-        return loss.item()
-
-    def _remedy(self) -> str:
-        return f"at step {self.done + 1}; try a smaller learning_rate than {self.recipe.learning_rate}"
 
     def _loss(self) -> Tensor:
         if isinstance(self.model, Deblurring):
@@ -201,10 +185,9 @@ class _Run(_running.Run[nn.Module]):
 
     def state(self) -> dict[str, Any]:
         walks = {} if self.walks is None else vars(self.walks)
-        return super().state() | {"random": self.random.get_state(), "walks": walks}
+        return super().state() | {"walks": walks}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         super().restore(state)
-        self.random.set_state(state["random"])
         if self.walks is not None:
             self.walks = _Walks(**{name: tensor.to(self.device) for name, tensor in state["walks"].items()})

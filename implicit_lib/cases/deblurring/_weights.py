@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
-from implicit_lib.cases._running import Progress, found_card, train_once
+from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._running import Progress, found_card, train_once, write_trained
 
 from . import _berkeley
 from ._berkeley import BerkeleyError, berkeley
@@ -110,24 +110,19 @@ def _begin(
 
 def write_model(recipe: Recipe, trained: Trained, photographs: _Photographs, folder: Path) -> dict[str, Any]:
     """Write NAME.safetensors and its card NAME.json into the folder, the card last; returns the card."""
-    device = next(trained.model.parameters()).device
-    write_tensors(trained.model.state_dict(), folder / f"{recipe.name}.safetensors")
-    card = {
-        "recipe": dataclasses.asdict(recipe),
-        "data": {
-            "photographs": photographs.origin,
-            "training": _files.data_hash(photographs.training),
-            "test": _files.data_hash(*photographs.test),
-        },
-        "parameters": parameter_count(trained.model),
-        "metrics": metrics(trained.model, photographs.test),
-        "cpu_seconds": round(trained.cpu_seconds, 1),
-        "wall_seconds": round(trained.wall_seconds, 1),
-        "device": str(device),
-        "torch": torch.__version__,
-    }
-    write_card(card, folder / f"{recipe.name}.json")
-    return card
+
+    def judge() -> dict[str, Any]:
+        return {
+            "data": {
+                "photographs": photographs.origin,
+                "training": _files.data_hash(photographs.training),
+                "test": _files.data_hash(*photographs.test),
+            },
+            "parameters": parameter_count(trained.model),
+            "metrics": metrics(trained.model, photographs.test),
+        }
+
+    return write_trained(recipe, trained, folder, judge)
 
 
 def metrics(model: nn.Module, observed: Observed) -> dict[str, Any]:
@@ -192,12 +187,7 @@ def read_card(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS) -> dic
     Raises:
         WeightsError: it is missing or damaged.
     """
-
-    def whole(card: dict[str, Any]) -> dict[str, Any]:
-        recipe_of(card)
-        return card
-
-    return _files.read_card(folder / f"{model}-seed{seed}.json", whole, remedy=_remedy(model, seed, folder))
+    return _files.read_card(folder / f"{model}-seed{seed}.json", recipe_of, remedy=_remedy(model, seed, folder))
 
 
 def load(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> nn.Module:

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from implicit_lib.cases._running import add_options, run_command
+from implicit_lib.cases._running import add_options, run_command, tell
 
 from ._comparison import RESULTS, compare
 from ._recipe import EMBEDDINGS, MODELS, PRESETS, recipe
@@ -24,16 +24,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     if options.command == "compare":
-        compare(options.folder, progress=_tell)
+        compare(options.folder, progress=tell)
         print(f"written: {options.folder / RESULTS.name}")
     else:
         chosen = recipe(options.preset, options.model, options.embedding, options.seed)
-        card = train_and_write(chosen, options.output, device=options.device, progress=_tell)
+        card = train_and_write(chosen, options.output, device=options.device, progress=tell)
         print(f"{chosen.name}: test error {card['metrics']['error']}")
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

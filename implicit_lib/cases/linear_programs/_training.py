@@ -174,11 +174,10 @@ class _Run(_running.Run[Model]):
         return (2.0 * torch.randint(0, 2, shape, generator=self.random) - 1).to(self.device)
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {"random": self.random.get_state(), "places": vars(self.places)}
+        return super().state() | {"places": vars(self.places)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         super().restore(state)
-        self.random.set_state(state["random"])
         self.places = _Places(**{name: tensor.to(self.device) for name, tensor in state["places"].items()})
 
 

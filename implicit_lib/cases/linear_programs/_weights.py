@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
-from implicit_lib.cases._running import Progress, train_once
+from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._running import Progress, train_once, write_trained
 
 from ._evaluation import FIELDS, Model, errors, moduli, sensitivity
 from ._instances import Instances, held_out_instances, training_instances
@@ -50,20 +49,18 @@ def write_model(
     recipe: Recipe, trained: Trained, training: Instances, held_out: Instances, folder: Path
 ) -> dict[str, Any]:
     """Write NAME.safetensors and its card NAME.json into the folder, the card last; returns the card."""
-    write_tensors(trained.model.state_dict(), folder / f"{recipe.name}.safetensors")
-    card = {
-        "recipe": dataclasses.asdict(recipe),
-        "data": {name: _files.data_hash(*each.programs) for name, each in (("training", training), ("test", held_out))},
-        "parameters": parameter_count(trained.model),
-        "metrics": metrics(trained.model, held_out),
-        "training_error": _at_iterations(errors(trained.model, training)),
-        "cpu_seconds": round(trained.cpu_seconds, 1),
-        "wall_seconds": round(trained.wall_seconds, 1),
-        "device": str(next(trained.model.parameters()).device),
-        "torch": torch.__version__,
-    }
-    write_card(card, folder / f"{recipe.name}.json")
-    return card
+
+    def judge() -> dict[str, Any]:
+        return {
+            "data": {
+                name: _files.data_hash(*each.programs) for name, each in (("training", training), ("test", held_out))
+            },
+            "parameters": parameter_count(trained.model),
+            "metrics": metrics(trained.model, held_out),
+            "training_error": _at_iterations(errors(trained.model, training)),
+        }
+
+    return write_trained(recipe, trained, folder, judge)
 
 
 def metrics(model: Model, instances: Instances) -> dict[str, Any]:
@@ -110,13 +107,8 @@ def read_card(model: ModelName, embedding: int, *, seed: int = 0, folder: Path =
     Raises:
         WeightsError: it is missing or damaged.
     """
-
-    def whole(card: dict[str, Any]) -> dict[str, Any]:
-        recipe_of(card)
-        return card
-
     remedy = _remedy(model, embedding, seed, folder)
-    return _files.read_card(folder / f"{model}-{embedding}-seed{seed}.json", whole, remedy=remedy)
+    return _files.read_card(folder / f"{model}-{embedding}-seed{seed}.json", recipe_of, remedy=remedy)
 
 
 def load(

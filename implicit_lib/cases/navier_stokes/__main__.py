@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from implicit_lib.cases._running import add_options, run_command
+from implicit_lib.cases._running import add_options, run_command, tell
 
 from ._data import make
 from ._recipe import MODELS, recipe
@@ -24,15 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     if options.command == "flows":
-        make(options.output, _tell)
+        make(options.output, tell)
         return
     chosen = recipe(options.model, options.seed)
-    card = train_and_write(chosen, options.output, device=options.device, progress=_tell)
+    card = train_and_write(chosen, options.output, device=options.device, progress=tell)
     print(f"{chosen.name}: relative error {card['metrics']['error']}")
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
-from implicit_lib.cases._running import Progress, train_once
+from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._running import Progress, train_once, write_trained
 
 from ._data import VISCOSITY, held_out_flows, training_flows
 from ._evaluation import quality
@@ -55,18 +55,14 @@ def train_and_write(
 
 def write_model(recipe: Recipe, trained: Trained, folder: Path) -> dict[str, Any]:
     """Write NAME.safetensors and its card NAME.json into the folder, the card last; returns the card."""
-    write_tensors(trained.model.state_dict(), folder / f"{recipe.name}.safetensors")
-    card = {
-        "recipe": dataclasses.asdict(recipe),
-        "parameters": parameter_count(trained.model),
-        "metrics": metrics(trained.model, held_out_flows(recipe.side)),
-        "cpu_seconds": round(trained.cpu_seconds, 1),
-        "wall_seconds": round(trained.wall_seconds, 1),
-        "device": str(next(trained.model.parameters()).device),
-        "torch": torch.__version__,
-    }
-    write_card(card, folder / f"{recipe.name}.json")
-    return card
+
+    def judge() -> dict[str, Any]:
+        return {
+            "parameters": parameter_count(trained.model),
+            "metrics": metrics(trained.model, held_out_flows(recipe.side)),
+        }
+
+    return write_trained(recipe, trained, folder, judge)
 
 
 def metrics(model: nn.Module, flows: Flows) -> dict[str, Any]:
@@ -104,13 +100,8 @@ def read_card(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS) -> dic
     Raises:
         WeightsError: it is missing or damaged.
     """
-
-    def whole(card: dict[str, Any]) -> dict[str, Any]:
-        recipe_of(card)
-        return card
-
     name = recipe(model, seed).name
-    return _files.read_card(folder / f"{name}.json", whole, remedy=_remedy(model, seed, folder))
+    return _files.read_card(folder / f"{name}.json", recipe_of, remedy=_remedy(model, seed, folder))
 
 
 def load(

@@ -91,12 +91,11 @@ class _Run(_running.Run[nn.Module]):
         return f"at step {self.done + 1}; try a smaller learning_rate than {self.recipe.learning_rate}"
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {"schedule": self.schedule.state_dict(), "batches": self.random.get_state()}
+        return super().state() | {"schedule": self.schedule.state_dict()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         super().restore(state)
         self.schedule.load_state_dict(state["schedule"])
-        self.random.set_state(state["batches"])
 
 
 def _loss(model: nn.Module, recipe: Recipe, x: Tensor, wanted: Tensor, states: Tensor) -> Tensor:

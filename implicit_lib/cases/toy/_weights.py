@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import torch
 from torch import nn
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import load_weights, parameter_count, write_card, write_tensors
-from implicit_lib.cases._running import Progress, train_once
+from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._running import Progress, train_once, write_trained
 
 from ._evaluation import evaluate
 from ._networks import flops_per_pass
@@ -27,20 +26,16 @@ CARD_ITERATIONS = (1, 5, 15, 25, 50, 200)
 
 def write_model(recipe: Recipe, trained: Trained, folder: Path) -> dict[str, Any]:
     """Write NAME.safetensors and its card NAME.json into the folder, the card last; returns the card."""
-    write_tensors(trained.model.state_dict(), folder / f"{recipe.name}.safetensors")
-    card = {
-        "recipe": dataclasses.asdict(recipe),
-        "data": {"sha256": data_hash(Target(recipe.target)), "source": "F_K on an even grid, see _targets.py"},
-        "parameters": parameter_count(trained.model),
-        "flops_per_pass": flops_per_pass(trained.model),
-        "metrics": metrics(trained.model, recipe),
-        "cpu_seconds": round(trained.cpu_seconds, 1),
-        "wall_seconds": round(trained.wall_seconds, 1),
-        "device": str(next(trained.model.parameters()).device),
-        "torch": torch.__version__,
-    }
-    write_card(card, folder / f"{recipe.name}.json")
-    return card
+
+    def judge() -> dict[str, Any]:
+        return {
+            "data": {"sha256": data_hash(Target(recipe.target)), "source": "F_K on an even grid, see _targets.py"},
+            "parameters": parameter_count(trained.model),
+            "flops_per_pass": flops_per_pass(trained.model),
+            "metrics": metrics(trained.model, recipe),
+        }
+
+    return write_trained(recipe, trained, folder, judge)
 
 
 def metrics(model: nn.Module, recipe: Recipe) -> dict[str, dict[str, float]]:
@@ -59,12 +54,7 @@ def read_card(model: ModelName, target: int, *, folder: Path = WEIGHTS) -> dict[
     Raises:
         WeightsError: it is missing or damaged.
     """
-
-    def whole(card: dict[str, Any]) -> dict[str, Any]:
-        Recipe(**card["recipe"])
-        return card
-
-    return _files.read_card(folder / f"{model}-{target}.json", whole, remedy=_remedy(model, target, folder))
+    return _files.read_card(folder / f"{model}-{target}.json", _recipe_of, remedy=_remedy(model, target, folder))
 
 
 def load(model: ModelName, target: int, *, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> nn.Module:
@@ -79,10 +69,14 @@ def load(model: ModelName, target: int, *, folder: Path = WEIGHTS, device: torch
     Raises:
         WeightsError: its card or its weights are missing or damaged.
     """
-    recipe = Recipe(**read_card(model, target, folder=folder)["recipe"])
+    recipe = _recipe_of(read_card(model, target, folder=folder))
     module = recipe.build()
     load_weights(module, folder / f"{recipe.name}.safetensors", remedy=_remedy(model, target, folder))
     return module.to(device).eval()
+
+
+def _recipe_of(card: dict[str, Any]) -> Recipe:
+    return Recipe(**card["recipe"])
 
 
 def _remedy(model: ModelName, target: int, folder: Path) -> str:
@@ -102,6 +96,6 @@ def train_and_write(
         recipe,
         folder,
         read=lambda: read_card(recipe.model, recipe.target, folder=folder),
-        recipe_of=lambda card: Recipe(**card["recipe"]),
+        recipe_of=_recipe_of,
         make=lambda path: write_model(recipe, train(recipe, path, device=device, progress=progress), folder),
     )
