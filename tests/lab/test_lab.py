@@ -11,13 +11,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.conftest import Visit, blank
 from tests.notebooks.hygiene import NOTEBOOKS
 
+ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = NOTEBOOKS[0]
+NOTEBOOK = "figure.ipynb"
 PATIENCE = 120_000  # milliseconds; a kernel starts slowly where other tests run
 FLAGS = (
     "--no-browser",
@@ -36,6 +39,23 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("lab")
     shutil.copy(CHAPTER, folder)
     yield from served(folder)
+
+
+def write_notebook(folder: Path, module: str) -> None:
+    """A notebook in this folder whose only cell shows the `explorer` of a module of the tests."""
+    cell = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom {module} import explorer\nexplorer()"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata=kernel)
+    nbformat.write(made, folder / NOTEBOOK)
+
+
+def run_notebook(page: Page, url: str, name: str = NOTEBOOK) -> None:
+    """Open a notebook and run all cells."""
+    page.goto(f"{url}/lab/tree/{name}")
+    # Before the kernel is there, running cells would open a dialog.
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
 def served(folder: Path) -> Iterator[str]:
@@ -69,11 +89,7 @@ def chapter(browser: Browser, lab_url: str) -> Iterator[Visit]:
 
 def run_chapter(page: Page, url: str) -> None:
     """Open the chapter, run all cells, and wait until the last has run: the notebook then stands at its end."""
-    page.goto(f"{url}/lab/tree/{CHAPTER.name}")
-    # Before the kernel is there, running cells would open a dialog.
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    run_notebook(page, url, CHAPTER.name)
     page.locator(".jp-InputPrompt", has_text="[*]").first.wait_for(state="attached")
     page.wait_for_function(f"() => !({LAST_PROMPT})()?.includes('*')", timeout=PATIENCE)
 

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.conftest import blank
-from tests.lab.test_lab import PATIENCE, served
-
-ROOT = Path(__file__).resolve().parents[2]
-CELL = f"""import sys
-sys.path.insert(0, {str(ROOT)!r})
-from tests.cases.linear_programs.typed import explorer
-explorer()"""
+from tests.lab.test_lab import PATIENCE, run_notebook, served, write_notebook
 
 
 @pytest.fixture(scope="module")
 def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("lab")
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel)
-    nbformat.write(notebook, folder / "typed.ipynb")
+    write_notebook(folder, "tests.cases.linear_programs.typed")
     yield from served(folder)
 
 
 def test_a_program_is_typed(browser: Browser, lab_url: str) -> None:
     with blank(browser) as visited:
         page = visited.page
-        page.goto(f"{lab_url}/lab/tree/typed.ipynb")
-        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=PATIENCE)
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        run_notebook(page, lab_url)
         figure = page.get_by_role("group", name="A typed program")
         expect(figure.locator(".said")).to_contain_text("x = −0.500", timeout=PATIENCE)
         prompt = page.locator(".jp-CodeCell .jp-InputPrompt")

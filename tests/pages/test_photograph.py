@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import runpy
-import shutil
-import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,35 +14,21 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
 from implicit_lib.cases.deblurring import PhotographError, read_photograph
-from implicit_lib.explore import LIVE, PAGE_FILES, Explorer, Photograph
+from implicit_lib.explore import LIVE, Explorer, Photograph
 from tests.conftest import Visit, blank, visit
 from tests.explore.pictured import SIDE, explorer
+from tests.pages.one_figure import built, served
 from tests.pages.test_pages import AXE
 from tests.pages.test_parity import MOVE, distances, settings
-from tools import book
 
 ROOT = Path(__file__).resolve().parents[2]
-HTML = """<!doctype html><html lang="en" data-theme="{theme}"><title>A photograph</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="live/explorer.css">
-<link rel="icon" href="data:,"><style>html {{ color-scheme: {theme} }}</style>
-<main><h1>Figure</h1><rich-explorer name="pictured" src="live/explorers/pictured.js"></rich-explorer></main>
-<script type="module" src="live/explorer.js"></script>"""
 
 
 @pytest.fixture(scope="module")
 def pictured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Explorer, Path]:
     """The explorer, and a site of it alone: as the book serves it, without the book."""
     site = tmp_path_factory.mktemp("site")
-    shutil.copytree(LIVE, site / "live")
-    vendored = runpy.run_path(str(ROOT / "book" / "_ext" / "vendored.py"))
-    for source, target in vendored["FILES"].items():
-        if target.split("/")[0] in ("onnxruntime", "plotly"):
-            vendored["place"](vendored["MODULES"] / source, site / "vendor" / target)
-    for theme in ("light", "dark"):
-        (site / f"{theme}.html").write_text(HTML.format(theme=theme))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(PAGE_FILES, str(site / "live" / "explorers"))
-        return explorer(), site
+    return built(explorer, site, title="A photograph", vendors=("onnxruntime", "plotly")), site
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +38,7 @@ def engine(pictured: tuple[Explorer, Path]) -> Explorer:
 
 @pytest.fixture(scope="module")
 def address(pictured: tuple[Explorer, Path]) -> Iterator[str]:
-    with book.server(pictured[1]) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+    yield from served(pictured[1])
 
 
 @pytest.fixture(scope="module")

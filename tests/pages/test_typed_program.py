@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
-import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,44 +13,27 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from implicit_lib.cases import linear_programs as lp
 from implicit_lib.cases.linear_programs._optimum import solve_one
-from implicit_lib.explore import LIVE, PAGE_FILES, Explorer
+from implicit_lib.explore import LIVE, Explorer
 from tests.cases.linear_programs.test_typed_walk import REFUSED
 from tests.cases.linear_programs.typed import CHANGES, INFEASIBLE, SOLVED, UNBOUNDED, explorer
 from tests.conftest import Visit, visit
+from tests.pages.one_figure import built, served
 from tests.pages.test_pages import AXE
 from tests.pages.test_parity import MOVE, distance, distances
-from tools import book
 
 ROOT = Path(__file__).resolve().parents[2]
-HTML = """<!doctype html><html lang="en" data-theme="{theme}"><title>A typed program</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="live/explorer.css">
-<link rel="icon" href="data:,"><style>html {{ color-scheme: {theme} }}</style>
-<main><h1>Figure</h1><rich-explorer name="typed" src="live/explorers/typed.js"></rich-explorer></main>
-<script type="module" src="live/explorer.js"></script>"""
 
 
 @pytest.fixture(scope="module")
 def typed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Explorer, Path]:
     """The explorer, and a site of it alone: as the book serves it, without the book."""
     site = tmp_path_factory.mktemp("site")
-    shutil.copytree(LIVE, site / "live")
-    vendored = runpy.run_path(str(ROOT / "book" / "_ext" / "vendored.py"))
-    for source, target in vendored["FILES"].items():
-        if target.split("/")[0] in ("highs", "onnxruntime", "plotly"):
-            vendored["place"](vendored["MODULES"] / source, site / "vendor" / target)
-    for theme in ("light", "dark"):
-        (site / f"{theme}.html").write_text(HTML.format(theme=theme))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(PAGE_FILES, str(site / "live" / "explorers"))
-        return explorer(), site
+    return built(explorer, site, title="A typed program", vendors=("highs", "onnxruntime", "plotly")), site
 
 
 @pytest.fixture(scope="module")
 def address(typed: tuple[Explorer, Path]) -> Iterator[str]:
-    with book.server(typed[1]) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+    yield from served(typed[1])
 
 
 @pytest.fixture(scope="module")
