@@ -5,6 +5,7 @@ The paper's Section 3.1, on photographs and a kernel of this book's own.
 
 from implicit_lib.cases._files import WeightsError as WeightsError
 from implicit_lib.cases._files import parameter_count as parameter_count
+from implicit_lib.cases._limits import Limit as Limit
 from implicit_lib.cases._running import CheckpointError as CheckpointError
 from implicit_lib.cases._running import MissingPackageError as MissingPackageError
 from implicit_lib.cases._running import RecipeError as RecipeError
@@ -20,7 +21,6 @@ from ._blur import observe as observe
 from ._classical import total_variation as total_variation
 from ._classical import wiener as wiener
 from ._evaluation import QUANTILES as QUANTILES
-from ._evaluation import Limit as Limit
 from ._evaluation import Observed as Observed
 from ._evaluation import Quality as Quality
 from ._evaluation import examples as examples

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from implicit_lib.cases import _limits
+from implicit_lib.cases._limits import Limit, certain
 from implicit_lib.lipschitz import Estimate, contraction_modulus, effective_lipschitz
 
 from ._blur import SIGMA, Blur, observe
@@ -19,9 +21,6 @@ from ._photographs import held_out_crops, photographs
 
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Of |H|: the frequencies along which the paper perturbs."""
-
-_LANCZOS = 10
-"""Steps of Lanczos for each norm of the many that a speed limit needs."""
 
 _AT_ONCE = 16
 """Pictures that are computed at once."""
@@ -159,38 +158,9 @@ def sensitivity(model: nn.Module, x: Tensor, iterations: int) -> Estimate:
     return effective_lipschitz(partial(_outputs, double, iterations=iterations), x, deltas, reduce="max")
 
 
-class Limit(NamedTuple):
-    """The speed limit of L_t, from the Jacobians along a trajectory: (T,) each, the largest over pictures."""
-
-    envelope: Tensor
-    """E_t = m_t E_{t−1} + l_t from E_0 = 0, picture by picture: what ‖∂y_t/∂x‖ cannot exceed."""
-    modulus: Tensor
-    """m_t = ‖∂G/∂y‖ at y_{t−1}."""
-
-
 def speed_limit(model: Deblurring, x: Tensor, iterations: int) -> Limit:
-    """The bound of L_t by Proposition 4, with the norms of the Jacobians where the iterates are instead of constants.
-
-    By the chain rule ∂y_t/∂x = ∂_yG ∂y_{t−1}/∂x + ∂_xG, both at y_{t−1}, so that norms obey E_t ≤ m_t E_{t−1} + l_t.
-
-    Args:
-        model: implicit.
-        x: blurred pictures (B, 3, N, N).
-        iterations: T.
-    """
-    bound, envelopes, sizes = torch.zeros(len(x), dtype=torch.float64, device=x.device), [], []
-    y = torch.zeros_like(x)
-    with torch.no_grad():
-        q = model.encoder(x)
-    for _ in range(iterations):
-        modulus = _certain(contraction_modulus(partial(_step, model.operator, q=q), y, iterations=_LANCZOS))
-        by_input = _certain(contraction_modulus(partial(_step_from, model, y), x, iterations=_LANCZOS))
-        bound = modulus * bound + by_input
-        envelopes.append(bound.amax())
-        sizes.append(modulus.amax())
-        with torch.no_grad():
-            y = model.operator(y, q)
-    return Limit(torch.stack(envelopes), torch.stack(sizes))
+    """The `Limit` of an implicit model's walk from y_0 = 0 on blurred pictures x (B, 3, N, N), T = iterations."""
+    return _limits.speed_limit(partial(_step_from, model), x, torch.zeros_like(x), iterations)
 
 
 def moduli(model: Deblurring, x: Tensor, at: Iterable[int] = (1, 10, 100)) -> Tensor:
@@ -204,13 +174,8 @@ def moduli(model: Deblurring, x: Tensor, at: Iterable[int] = (1, 10, 100)) -> Te
         q = model.encoder(some).detach()
         G = partial(_step, model.operator, q=q)
         walk = enumerate(iterates(model, some, wanted[-1]), start=1)
-        parts.append(torch.stack([_certain(contraction_modulus(G, y)) for t, y in walk if t in wanted]))
+        parts.append(torch.stack([certain(contraction_modulus(G, y)) for t, y in walk if t in wanted]))
     return torch.cat(parts, dim=1)
-
-
-def _certain(found: Estimate) -> Tensor:
-    """The upper end of the estimate, float64."""
-    return (found.value + found.error).double()
 
 
 def _step(operator: Operator, y: Tensor, *, q: Tensor) -> Tensor:
