@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from implicit_lib.cases._files import read_tensors, write_tensors
+from implicit_lib.cases._files import data_hash, read_tensors, write_tensors
 from implicit_lib.cases._running import Progress
 
 from ._flow import Flow
@@ -30,6 +30,11 @@ def training_flows(side: int = 32) -> Flows:
 def held_out_flows(side: int = 32) -> Flows:
     """What every network is tested on, drawn in the same way."""
     return _shipped("held_out", side)
+
+
+def shipped_hash() -> str:
+    """SHA-256 of both, as they ship."""
+    return data_hash(*(_read(name)[0] for name in _SEEDS))
 
 
 def make(folder: Path, progress: Progress = print) -> None:

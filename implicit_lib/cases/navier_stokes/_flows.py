@@ -19,10 +19,10 @@ from ._torus import Torus
 CHUNK = 50
 """Flows drawn and tried at once. It decides which random numbers a flow gets, so that it belongs to the data."""
 
-_HIGHEST_WAVE = 7
+HIGHEST_WAVE = 7
 """|k| of the drawn flows: their forcings have waves up to twice that, which 32 points a side resolve without error."""
 
-WAVES = 2 * _HIGHEST_WAVE + 1
+WAVES = 2 * HIGHEST_WAVE + 1
 """Coefficients along an axis that tell a flow."""
 
 _SAME = 1e-6
@@ -30,7 +30,20 @@ _SAME = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Flows:
+class Pairs:
+    """Forcings and the vorticities that they drive: what a network is trained or judged on.
+
+    Attributes:
+        forcing: g (B, N, N), float64.
+        vorticity: ω (B, N, N), float64.
+    """
+
+    forcing: Tensor
+    vorticity: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Flows(Pairs):
     """Steady flows at one viscosity.
 
     Attributes:
@@ -41,8 +54,6 @@ class Flows:
         unreached: how many were left out since it does not arrive.
     """
 
-    forcing: Tensor
-    vorticity: Tensor
     drawn: int
     elsewhere: int
     unreached: int
@@ -60,7 +71,7 @@ def draw(count: int, flow: Flow, generator: torch.Generator) -> Tensor:
         ValueError: the flow has fewer points a side.
     """
     squares = Torus(2 * WAVES).squares[:WAVES, :WAVES]
-    size = torch.where((squares > 0) & (squares <= _HIGHEST_WAVE**2), (squares + 4) ** -2.0, 0)
+    size = torch.where((squares > 0) & (squares <= HIGHEST_WAVE**2), (squares + 4) ** -2.0, 0)
     normal = torch.randn(count, WAVES, WAVES, generator=generator, dtype=torch.float64)
     vorticity = from_waves(normal * size, flow)
     return vorticity / _fastest(flow, vorticity)
