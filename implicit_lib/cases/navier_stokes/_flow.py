@@ -65,16 +65,11 @@ class Flow(nn.Module):
         return self.torus.poisson(forcing) / self.viscosity
 
     def derivative_at(self, vorticity: Tensor) -> Callable[[Tensor], Tensor]:
-        """The derivative of `forcing_of` at ω, which maps a change (…, N, N).
-
-        Advection is quadratic, so that differences are exact: of a(ω) = u·∇ω it is v ↦ a(ω + v) − a(ω) − a(v).
-        """
-        a = self.torus.advection
-        here = a(vorticity)
+        """The derivative of `forcing_of` at ω, which maps a change (…, N, N)."""
+        inertia = self.torus.advection_at(vorticity)
 
         def of(change: Tensor) -> Tensor:
-            inertia = a(vorticity + change) - here - a(change)
-            return inertia - self.viscosity * self.torus.laplacian(change)
+            return inertia(change) - self.viscosity * self.torus.laplacian(change)
 
         return of
 

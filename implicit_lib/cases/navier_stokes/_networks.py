@@ -65,6 +65,7 @@ class Blocks(nn.Module):
 
     def __init__(self, size: FNOSize, side: int) -> None:
         super().__init__()
+        self.width = size.width
         self.blocks = nn.ModuleList(Block(size, side) for _ in range(size.blocks))
 
     def forward(self, h: Tensor, q: Tensor) -> Tensor:

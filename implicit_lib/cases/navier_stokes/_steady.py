@@ -55,7 +55,7 @@ def newton_krylov(
     Args:
         flow: the equation, on the device and in the dtype of the forcing.
         forcing: g (B, N, N).
-        start: ω (B, N, N) to begin at; None: 0.
+        start: ω (B, N, N) to begin at; its mean, and waves that are not resolved, are left out; None: 0.
         tol: of the relative residual.
         most: steps, of which each costs 11 evaluations of the equation or its derivative.
 
@@ -63,7 +63,7 @@ def newton_krylov(
         ForcingError: the forcing has no steady flow on these points.
     """
     flow.check_forcing(forcing)
-    at = torch.zeros_like(forcing) if start is None else start.clone()
+    at = torch.zeros_like(forcing) if start is None else _admitted(flow, start)
     taken = torch.zeros_like(forcing[:, 0, 0])
     for _ in range(most):
         rows = (flow.relative_residual(at, forcing) > tol).nonzero().squeeze(1)
@@ -74,20 +74,29 @@ def newton_krylov(
     return _judged(flow, forcing, at, taken, tol)
 
 
+def _admitted(flow: Flow, start: Tensor) -> Tensor:
+    """Without its mean and the outermost waves, which the equation does not see: no step would remove them."""
+    return flow.torus.resolved(start - start.mean(dim=(1, 2), keepdim=True))
+
+
 def _newton_step(flow: Flow, vorticity: Tensor, forcing: Tensor) -> Tensor:
+    inertia = flow.torus.advection_at(vorticity)
     rest = flow.stokes(flow.residual(vorticity, forcing))
-    derivative = flow.derivative_at(vorticity)
-    step = _solved(lambda change: flow.stokes(derivative(change)), rest)
-    step = flow.torus.resolved(step)  # rounding left other waves
+    step = combined(lambda change: change + flow.stokes(inertia(change)), rest, _KRYLOV)
+    return shortened(flow.torus.resolved(step), vorticity, forcing)  # rounding left other waves
+
+
+def shortened(step: Tensor, vorticity: Tensor, forcing: Tensor) -> Tensor:
+    """The step (B, N, N), no longer than the flow is large plus what the forcing suggests for its size."""
     longest = length(vorticity) + _SHORT * (forcing.shape[-1] * length(forcing)).sqrt()
     return step * (longest / length(step).clamp(min=torch.finfo(step.dtype).tiny)).clamp(max=1)[:, None, None]
 
 
-def _solved(system: Callable[[Tensor], Tensor], target: Tensor) -> Tensor:
-    """The v (B, N, N), in the Krylov space of _KRYLOV dimensions, whose system(v) is nearest to the target, by GCR."""
+def combined(system: Callable[[Tensor], Tensor], target: Tensor, directions: int) -> Tensor:
+    """The v (B, N, N) whose system(v) is nearest to the target, in the Krylov space of so many directions, by GCR."""
     found, left = torch.zeros_like(target), target
     basis: list[tuple[Tensor, Tensor]] = []
-    for _ in range(_KRYLOV):
+    for _ in range(directions):
         direction, image = left, system(left)
         least = _NOTHING * length(image)[:, None, None]
         for known, its_image in basis:
@@ -121,7 +130,7 @@ def pseudo_time(
         ForcingError: the forcing has no steady flow on these points.
     """
     flow.check_forcing(forcing)
-    at = flow.stokes(forcing) if start is None else start
+    at = flow.stokes(forcing) if start is None else _admitted(flow, start)
     found = solve(partial(_step, flow, time), at, inputs=forcing, max_iter=most, tol=tol / 100)
     return _judged(flow, forcing, found.value, found.iterations.to(forcing.dtype), tol)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -64,8 +65,8 @@ class Torus(nn.Module):
 
     def shifted(self, f: Tensor, shift: float, viscosity: float) -> Tensor:
         """(shift − viscosity · Δ)⁻¹ f, of mean 0; a mean of f is ignored. shift ≥ 0, viscosity > 0."""
-        waves = self.squares > 0
-        return self.values(torch.where(waves, self.coefficients(f) / (shift + viscosity * self.squares + ~waves), 0))
+        size = shift + viscosity * self.squares.clamp(min=1)
+        return self.values(torch.where(self.squares > 0, self.coefficients(f) / size, 0))
 
     def laplacian(self, f: Tensor) -> Tensor:
         """Δf."""
@@ -83,12 +84,34 @@ class Torus(nn.Module):
 
     def advection(self, vorticity: Tensor) -> Tensor:
         """u · ∇ω (…, N, N), u = `velocity` of ω, projected onto the waves that are resolved."""
-        w = self.coefficients(vorticity)
-        stream = self._stream(w)
-        by_y, by_x = self.slope @ stream @ self.wide.mT, self.wide @ stream @ self.slope.mT
-        product = by_y * (self.wide @ w @ self.slope.mT) - by_x * (self.slope @ w @ self.wide.mT)
+        return self.values(self.advected(self.coefficients(vorticity)))
+
+    def advected(self, w: Tensor) -> Tensor:
+        """The coefficients (…, N−1, N−1) of `advection`, of those of ω."""
+        up, along, rising, going = self._wide(w)
+        return self._projected(up * going - along * rising)
+
+    def advection_at(self, vorticity: Tensor) -> Callable[[Tensor], Tensor]:
+        """The derivative of `advection` at ω, which maps a change (…, N, N); what depends on ω is computed once."""
+        up, along, rising, going = self._wide(self.coefficients(vorticity))
+
+        def of(change: Tensor) -> Tensor:
+            up_too, along_too, rising_too, going_too = self._wide(self.coefficients(change))
+            product = up * going_too - along * rising_too + up_too * going - along_too * rising
+            return self.values(self._projected(product))
+
+        return of
+
+    def _wide(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """∂_y ψ, ∂_x ψ, ∂_y ω and ∂_x ω on 3N/2 × 3N/2 points, of the coefficients of ω."""
+        both = torch.stack([self._stream(w), w])
+        (up, rising), (along, going) = self.slope @ both @ self.wide.mT, self.wide @ both @ self.slope.mT
+        return up, along, rising, going
+
+    def _projected(self, product: Tensor) -> Tensor:
+        """The coefficients of the resolved waves of values on 3N/2 × 3N/2 points."""
         scale = (3 * self.side // 2) ** -2
-        return self.values(scale * (self.wide.mT @ product @ self.wide))
+        return scale * (self.wide.mT @ product @ self.wide)
 
     def _stream(self, vorticity: Tensor) -> Tensor:
         """The coefficients of ψ, but for its mean, which no derivative sees."""
@@ -97,6 +120,13 @@ class Torus(nn.Module):
     def _turn(self) -> Tensor:
         """The derivative of coefficients along one axis (N−1, N−1)."""
         return self.wide.mT @ self.slope / len(self.wide)
+
+
+def resampled(field: Tensor, side: int) -> Tensor:
+    """A field (…, N, N) on side × side points: the waves that both resolve."""
+    here, there = Torus(field.shape[-1]).to(field), Torus(side).to(field)
+    found, more = here.coefficients(field)[..., : side - 1, : side - 1], max(side - field.shape[-1], 0)
+    return there.values(torch.nn.functional.pad(found, (0, more, 0, more)))
 
 
 def _wave_numbers(side: int) -> Tensor:

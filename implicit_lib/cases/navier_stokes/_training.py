@@ -14,7 +14,8 @@ from implicit_lib.cases import _running
 from implicit_lib.cases._running import Progress
 
 from ._flow import length
-from ._flows import POSES, Flows, posed
+from ._flows import POSES, Pairs, posed
+from ._informed import ImplicitInformed, InformedOperator
 from ._networks import ImplicitFNO
 from ._recipe import Recipe, Replay
 
@@ -23,10 +24,16 @@ Trained: TypeAlias = _running.Trained[nn.Module]
 _RUNAWAY = 1e3
 """A state with an entry beyond it is not gone on from; those of a trained model stay below 20."""
 
+_ARRIVED = 1e-3
+"""A walk of an informed operator that is so near its flow begins again: further on, float32 sees rounding only."""
+
+_HOPELESS = 3.0
+"""A proposal that is wrong by more than so many times the way teaches nothing."""
+
 
 def train(
     recipe: Recipe,
-    flows: Flows,
+    flows: Pairs,
     checkpoint: Path,
     *,
     device: torch.device | str = "cpu",
@@ -36,7 +43,8 @@ def train(
     """Train by `recipe`, from the checkpoint if there is one.
 
     Flows are turned and mirrored at random, under which the equation stays as it is. An implicit model is trained at
-    states of any age: flows go on from where the last step left them.
+    states of any age: flows go on from where the last step left them. Of an informed operator only the proposals are
+    trained, to lead to ω* at once; what the equation makes of them is not differentiated.
 
     Ctrl-C ends the step under way, writes the checkpoint and raises. An interrupted and resumed run ends with the very
     weights of an uninterrupted one.
@@ -72,7 +80,7 @@ class _Walks:
     Attributes:
         flow: the number of the flow (P,).
         pose: how it is turned and mirrored (P,).
-        state: h (P, width, N, N), which the next step goes on from.
+        state: h (P, width, N, N), of an informed operator ω (P, N, N), which the next step goes on from.
     """
 
     flow: Tensor
@@ -84,21 +92,29 @@ class _Run(_running.StepRun[nn.Module]):
     digits = ".4f"
     recipe: Recipe
 
-    def __init__(self, recipe: Recipe, flows: Flows, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, flows: Pairs, device: torch.device) -> None:
         super().__init__(recipe, recipe.steps, device)
         self.forcing, self.vorticity = (each.to(device, torch.float32) for each in (flows.forcing, flows.vorticity))
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate, fused=True)
         self.walks = self._first_walks(recipe.replay) if recipe.replay else None
 
     def _loss(self) -> Tensor:
+        if self.walks is None:
+            forcing, known = self._pairs(self._integers(len(self.forcing)), self._integers(POSES))
+            return relative_error(self.model(forcing), known).mean()
+        assert self.recipe.replay
+        at, forcing, known = self._some_walks(self.recipe.replay, self.walks)
         if isinstance(self.model, ImplicitFNO):
-            assert self.recipe.replay and self.walks
-            return self._walking_loss(self.model, self.recipe.replay, self.walks)
-        forcing, known = self._pairs(self._integers(len(self.forcing)), self._integers(POSES))
-        return relative_error(self.model(forcing), known).mean()
+            loss, state, sound = self._walked(self.model, self.recipe.replay, self.walks.state[at], forcing, known)
+        else:
+            assert isinstance(self.model, ImplicitInformed)
+            loss, state, sound = _proposed(self.model.informed, self.walks.state[at], forcing, known)
+        sound &= state.abs().flatten(1).amax(dim=1) < _RUNAWAY
+        self.walks.state[at] = torch.where(sound.view(-1, *[1] * (state.ndim - 1)), state, 0)
+        return loss
 
-    def _walking_loss(self, model: ImplicitFNO, replay: Replay, walks: _Walks) -> Tensor:
-        """Of some of the walking flows, which go on or are replaced by others."""
+    def _some_walks(self, replay: Replay, walks: _Walks) -> tuple[Tensor, Tensor, Tensor]:
+        """Which of the walking flows go on, or are replaced by others; their forcings and vorticities."""
         rows = torch.randperm(replay.states, generator=self.random)[: self.recipe.batch]
         new = torch.rand(len(rows), generator=self.random) < replay.restart
         flow, pose = self._integers(len(self.forcing)), self._integers(POSES)
@@ -106,15 +122,17 @@ class _Run(_running.StepRun[nn.Module]):
         walks.pose[rows] = torch.where(new, pose, walks.pose[rows])
         at = rows.to(self.device)
         walks.state[at[new.to(self.device)]] = 0
-        forcing, known = self._pairs(walks.flow[rows], walks.pose[rows])
-        q, h, losses = model.encoder(forcing), walks.state[at], []
+        return at, *self._pairs(walks.flow[rows], walks.pose[rows])
+
+    def _walked(
+        self, model: ImplicitFNO, replay: Replay, h: Tensor, forcing: Tensor, known: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The mean error over some iterations from h, the state after them, and that all may go on."""
+        q, losses = model.encoder(forcing), []
         for _ in range(replay.iterations):
             h = torch.lerp(h, model.blocks(h, q), replay.damping)
             losses.append(relative_error(model.decoder(h), known).mean())
-        state = h.detach()
-        sound = state.abs().flatten(1).amax(dim=1) < _RUNAWAY
-        walks.state[at] = torch.where(sound[:, None, None, None], state, 0)
-        return torch.stack(losses).mean()
+        return torch.stack(losses).mean(), h.detach(), torch.ones_like(h[:, 0, 0, 0], dtype=torch.bool)
 
     def _pairs(self, flow: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Forcings and vorticities of these numbers, in these poses."""
@@ -130,7 +148,8 @@ class _Run(_running.StepRun[nn.Module]):
             torch.randint(below, (replay.states,), generator=self.random) for below in (len(self.forcing), POSES)
         )
         side = self.recipe.side
-        return _Walks(flow, pose, torch.zeros(replay.states, self.recipe.size.width, side, side, device=self.device))
+        of_one = (side, side) if isinstance(self.model, ImplicitInformed) else (self.recipe.size.width, side, side)
+        return _Walks(flow, pose, torch.zeros(replay.states, *of_one, device=self.device))
 
     def state(self) -> dict[str, Any]:
         walks = {} if self.walks is None else vars(self.walks)
@@ -141,3 +160,14 @@ class _Run(_running.StepRun[nn.Module]):
         if self.walks is not None:
             walks = state["walks"]
             self.walks = _Walks(walks["flow"], walks["pose"], walks["state"].to(self.device))
+
+
+def _proposed(
+    operator: InformedOperator, vorticity: Tensor, forcing: Tensor, known: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What a proposal leaves of the way to ω*, a share; the ω after the whole step; and which have not arrived."""
+    step, _ = operator.propose(vorticity, operator.missing(vorticity, forcing))
+    left = length(known - vorticity - step) / length(known - vorticity)
+    with torch.no_grad():
+        state = operator.advance(vorticity, forcing, far=0.0)  # everywhere, to meet states of all kinds
+    return left.clamp(max=_HOPELESS).mean(), state, relative_error(state, known) > _ARRIVED

@@ -17,6 +17,7 @@ from implicit_lib.cases.navier_stokes import (
     relative_error,
     sensitivity,
     slope,
+    steepest,
 )
 
 SIZE = FNOSize(width=4, modes=3, blocks=2)
@@ -30,7 +31,7 @@ def some(count: int = 3) -> tuple[Flow, torch.Tensor, torch.Tensor]:
 
 def test_without_inertia_the_slope_is_one_over_the_viscosity() -> None:
     """The longest wave, |k| = 1, is held back the least: by ν."""
-    found, change = slope(Flow(8, 0.25), torch.zeros(8, 8).double())
+    found, change, _ = steepest(Flow(8, 0.25), torch.zeros(8, 8).double())
     assert found == pytest.approx(4)
     waves = Flow(8, 0.25).torus.coefficients(change).abs() > 1e-9
     assert (Flow(8, 0.25).torus.squares[waves] == 1).all()
@@ -38,10 +39,12 @@ def test_without_inertia_the_slope_is_one_over_the_viscosity() -> None:
 
 def test_the_slope_is_that_of_newtons_flows() -> None:
     flow, forcing, vorticity = some(1)
-    found, change = slope(flow, vorticity[0])
+    found, change, predicted = steepest(flow, vorticity[0])
+    assert slope(flow, vorticity[0]) == found
     step = 1e-5 * float(forcing.norm())
     moved = newton_krylov(flow, forcing + step * change, start=vorticity, tol=1e-12).vorticity
     assert float((moved - vorticity).norm()) / step == pytest.approx(found, rel=1e-3)
+    assert float(((moved - vorticity) / step - predicted).norm()) < 2e-3 * found
     other = flow.torus.poisson(torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
     there = newton_krylov(flow, forcing + step * other / other.norm(), start=vorticity, tol=1e-12).vorticity
     assert float((there - vorticity).norm()) / step < found
@@ -58,11 +61,12 @@ def test_quality_is_read_off_the_iterates() -> None:
         errors = relative_error(walk[t - 1][1], known)
         assert found.error[row] == pytest.approx(float(errors.mean()))
         assert found.worst[row] == pytest.approx(float(errors.max()))
+        assert found.far[row] == (errors > 0.05).sum() == 60
     h, last = walk[4][0], walk[3][0]
     assert found.step[2] == pytest.approx(float(((h - last).flatten(1).norm(dim=1) / h.flatten(1).norm(dim=1)).max()))
     assert found.imbalance[2] == pytest.approx(float(flow.relative_residual(walk[4][1], forcing).mean()))
     one = quality(ExplicitFNO(SIZE, 32).double(), flow, forcing, known, at=(5, 1))
-    assert one.error.shape == (1,) and one.step == 0
+    assert one.error.shape == (1,) and one.step == 1
     perfect = quality(lambda_of(known), flow, forcing, known)
     assert perfect.error < 1e-15 and perfect.imbalance < 1e-13
 

@@ -18,6 +18,7 @@ from implicit_lib.cases.navier_stokes import (
     Flows,
     FNOSize,
     ImplicitFNO,
+    ImplicitInformed,
     Recipe,
     Replay,
     TrainingInterrupted,
@@ -31,8 +32,9 @@ from implicit_lib.cases.navier_stokes._training import _Run
 SIZE = FNOSize(width=4, modes=3, blocks=2)
 REPLAY = Replay(states=6, iterations=2, restart=0.3, damping=0.5)
 RECIPES = {
-    "explicit": Recipe(model="explicit", size=SIZE, steps=7, batch=3),
-    "implicit": Recipe(model="implicit", size=SIZE, steps=7, batch=3, replay=REPLAY),
+    "explicit": Recipe(preset="small", model="explicit", size=SIZE, steps=7, batch=3),
+    "implicit": Recipe(preset="small", model="implicit", size=SIZE, steps=7, batch=3, replay=REPLAY),
+    "informed": Recipe(preset="small", model="informed", size=SIZE, steps=7, batch=3, replay=REPLAY, krylov=2),
 }
 
 
@@ -71,7 +73,9 @@ def test_interrupted_and_resumed_is_uninterrupted(model: str, flows: Flows, tmp_
 
 @pytest.mark.parametrize("model", RECIPES)
 def test_it_learns(model: str, flows: Flows) -> None:
-    run = run_of(RECIPES[model], flows, steps=60, batch=6, learning_rate=1e-2)
+    always = dataclasses.replace(REPLAY, restart=1.0)  # proposals from rest are learned first
+    changes: dict[str, Any] = {"replay": always} if model == "informed" else {}
+    run = run_of(RECIPES[model], flows, steps=60, batch=6, learning_rate=1e-2, **changes)
     losses = [run.advance() for _ in range(60)]
     assert sum(losses[-6:]) < 0.85 * sum(losses[:6])
 
@@ -87,6 +91,24 @@ def test_a_flow_goes_on_from_where_it_was(flows: Flows) -> None:
     q = run.model.encoder(forcing).detach()
     walked = solve(lambda h: run.model.operator(h, q), 0 * q, solver=Picard(damping=0.5), max_iter=8, tol=0.0)
     torch.testing.assert_close(run.walks.state, walked.value.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_an_informed_walk_goes_on_until_it_has_arrived(flows: Flows) -> None:
+    """With no learning and no restart its states are those of the operator with proposals everywhere."""
+    replay = dataclasses.replace(REPLAY, restart=0.0)
+    run = run_of(RECIPES["informed"], flows, learning_rate=0.0, batch=6, replay=replay, krylov=10)
+    for _ in range(3):
+        run.advance()
+    assert isinstance(run.model, ImplicitInformed) and run.walks is not None
+    forcing, known = (posed(each[run.walks.flow].float(), run.walks.pose) for each in (flows.forcing, flows.vorticity))
+    w = torch.zeros_like(forcing)
+    with torch.no_grad():
+        for _ in range(3):
+            w = run.model.informed.advance(w, forcing, far=0.0)
+    torch.testing.assert_close(run.walks.state, w, rtol=0, atol=1e-3)
+    run.walks.state.copy_(known * 1.0005)
+    run.advance()
+    assert (run.walks.state == 0).all()  # arrived, and begun again
 
 
 def test_a_restarted_flow_is_another_one_from_the_start(flows: Flows) -> None:

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from implicit_lib.cases.navier_stokes import (
+    MODELS,
     ExplicitFNO,
     FNOSize,
     ImplicitFNO,
+    ImplicitInformed,
     ModelName,
+    Preset,
     Recipe,
     Replay,
     WeightsError,
@@ -24,12 +27,14 @@ from implicit_lib.cases.navier_stokes import (
 )
 from implicit_lib.cases.navier_stokes import _weights as weights
 from implicit_lib.cases.navier_stokes.__main__ import main
+from implicit_lib.cases.navier_stokes._data import shipped_hash
 
 
-def short(model: ModelName, seed: int = 0) -> Recipe:
+def short(preset: Preset, model: ModelName, seed: int = 0) -> Recipe:
     """A recipe of a second, of the name of the book's."""
-    replay = Replay(states=6, iterations=2, restart=0.3, damping=0.5) if model == "implicit" else None
-    return Recipe(model=model, size=FNOSize(width=4, modes=3, blocks=3), steps=5, batch=3, replay=replay, seed=seed)
+    replay = None if model == "explicit" else Replay(states=6, iterations=2, restart=0.3, damping=0.5)
+    size, krylov = FNOSize(width=4, modes=3, blocks=3), 2 if model == "informed" else None
+    return Recipe(preset=preset, model=model, size=size, steps=5, batch=3, replay=replay, krylov=krylov, seed=seed)
 
 
 @pytest.fixture
@@ -39,23 +44,37 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     few = dataclasses.replace(flows, forcing=flows.forcing[:3], vorticity=flows.vorticity[:3])
     monkeypatch.setattr(weights, "CARD_ITERATIONS", (1, 2))
     monkeypatch.setattr(weights, "LATE", 101)
+    monkeypatch.setattr(weights, "SENSED", 2)
+    monkeypatch.setattr(weights, "LIMITED", 1)
     monkeypatch.setattr(weights, "held_out_flows", lambda side: few)
     monkeypatch.setattr("implicit_lib.cases.navier_stokes.__main__.recipe", short)
 
 
-@pytest.mark.parametrize("model", ["explicit", "implicit"])
+KINDS: dict[ModelName, type[torch.nn.Module]] = {
+    "explicit": ExplicitFNO,
+    "implicit": ImplicitFNO,
+    "informed": ImplicitInformed,
+}
+
+
+@pytest.mark.parametrize("model", KINDS)
 def test_the_command_trains_once(
     brief: None, model: ModelName, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["train", "--model", model, "--output", str(tmp_path)]
     assert main(command) == 0
-    name = f"{model}-3-seed0"
+    name = f"{model}-seed0"
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", f"{name}.safetensors"]
     assert f"{name}: step 5/5" in capsys.readouterr().out
     card, found = read_card(model, folder=tmp_path), load(model, folder=tmp_path)
-    assert isinstance(found, ImplicitFNO if model == "implicit" else ExplicitFNO) and not found.training
-    assert set(card["metrics"]["error"]) == ({"1", "2"} if model == "implicit" else {"1"})
-    assert ("late" in card["metrics"]) == (model == "implicit")
+    assert isinstance(found, KINDS[model]) and not found.training
+    assert set(card["metrics"]["error"]) == ({"1"} if model == "explicit" else {"1", "2"})
+    assert ("late" in card["metrics"]) == (model != "explicit") and ("limit" in card["metrics"]) == (
+        model == "implicit"
+    )
+    assert len(card["metrics"]["sensitivity"]) == (1 if model == "explicit" else 2)
+    assert card["data"]["flows"] == "shipped with the library" and card["data"]["viscosity"] == 0.1
+    assert card["data"]["sha256"] == shipped_hash() and card["data"]["imbalance"] < 1e-12
     assert main(command) == 0
     assert "step" not in capsys.readouterr().out
 
@@ -69,16 +88,16 @@ def test_a_network_loads_on_other_points(brief: None, tmp_path: Path) -> None:
 
 
 def test_a_card_tells_its_recipe() -> None:
-    for model in ("explicit", "implicit"):
-        written = json.loads(json.dumps({"recipe": dataclasses.asdict(recipe(model))}))
-        assert weights.recipe_of(written) == recipe(model)
+    for model in MODELS:
+        written = json.loads(json.dumps({"recipe": dataclasses.asdict(recipe("small", model))}))
+        assert weights.recipe_of(written) == recipe("small", model)
 
 
 def test_what_is_missing_damaged_or_unknown_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"implicit-3-seed7.json is missing.*--model implicit --seed 7"):
+    with pytest.raises(WeightsError, match=r"implicit-seed7.json is missing.*--model implicit --seed 7"):
         load("implicit", seed=7, folder=tmp_path)
-    (tmp_path / "implicit-3-seed7.json").write_text("{}")
+    (tmp_path / "implicit-seed7.json").write_text("{}")
     with pytest.raises(WeightsError, match="is damaged"):
         load("implicit", seed=7, folder=tmp_path)
-    with pytest.raises(ValueError, match="there is no model 'fno'"):
-        recipe("fno")
+    with pytest.raises(ValueError, match="there is no model 'fno' in the preset 'small'"):
+        recipe("small", "fno")
