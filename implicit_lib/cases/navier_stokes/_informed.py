@@ -38,7 +38,7 @@ class InformedSize:
 class Proposal(nn.Module):
     """B_Θ: a Fourier neural operator from where the iterate is, and what is missing, to a step towards the flow.
 
-    It is as large as what is missing: its output is multiplied by ‖p‖, and its input p/‖p‖ does not fade near the flow.
+    Its size is proportional to what is missing: its output is multiplied by ‖p‖, and its input p/‖p‖ does not fade.
     """
 
     def __init__(self, size: FNOSize, side: int, units: Units) -> None:

@@ -57,7 +57,7 @@ def newton_krylov(
         forcing: g (B, N, N).
         start: ω (B, N, N) to begin at; its mean, and waves that are not resolved, are left out; None: 0.
         tol: of the relative residual.
-        most: steps, of which each costs 11 evaluations of the equation or its derivative.
+        most: steps, of which each costs 12 evaluations of the equation or its derivative, with the test for arrival.
 
     Raises:
         ForcingError: the forcing has no steady flow on these points.

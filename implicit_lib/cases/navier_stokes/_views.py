@@ -41,9 +41,9 @@ class Walks:
 
     Attributes:
         encode: the numbers of the controls -> what operators and view read.
-        step: one iteration of both operators.
+        step: one iteration of every walk.
         view: the arrays and numbers.
-        start: h_0 = 0 and ω_0 = 0.
+        start: zeros.
     """
 
     encode: nn.Module

@@ -38,7 +38,7 @@ SENSED, STEEP = 40, 8
 """Up to which t, and on how many flows, a card tells of L_t."""
 
 LIMITED = 12
-"""Up to which t a card tells of the speed limit, which runs away from there on."""
+"""Up to which t a card tells of the speed limit, which has run away by then."""
 
 
 class _Data(NamedTuple):
