@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -40,6 +40,14 @@ class CheckpointError(RuntimeError):
 
 class RecipeError(ValueError):
     """There is no such recipe; the message says which there are."""
+
+
+def check_names(preset: str, presets: Sequence[str], model: str, models: Sequence[str]) -> None:
+    """Raise `RecipeError` unless the preset is among the presets, and the model among those that it has."""
+    if preset not in presets:
+        raise RecipeError(f"there is no preset {preset!r}; choose one of {', '.join(presets)}")
+    if model not in models:
+        raise RecipeError(f"there is no model {model!r} in the preset {preset!r}; choose one of {', '.join(models)}")
 
 
 class MissingPackageError(ImportError):

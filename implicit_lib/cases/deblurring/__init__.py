@@ -10,6 +10,7 @@ from implicit_lib.cases._running import CheckpointError as CheckpointError
 from implicit_lib.cases._running import MissingPackageError as MissingPackageError
 from implicit_lib.cases._running import RecipeError as RecipeError
 from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupted
+from implicit_lib.cases._walks import Walks as Walks
 
 from ._berkeley import Berkeley as Berkeley
 from ._berkeley import BerkeleyError as BerkeleyError
@@ -80,7 +81,6 @@ from ._training import Trained as Trained
 from ._training import train as train
 from ._upload import PhotographError as PhotographError
 from ._upload import read_photograph as read_photograph
-from ._views import Walks as Walks
 from ._views import walks as walks
 from ._weights import WEIGHTS as WEIGHTS
 from ._weights import load as load

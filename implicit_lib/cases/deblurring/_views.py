@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from implicit_lib.cases._walks import Walks, frozen, picked
+
 from ._blur import Blur
 from ._networks import Deblurring, Explicit, Operator
-
-
-@dataclass(frozen=True)
-class Walks:
-    """The parts of a system for an explorer, in float32 on the CPU; see `walks`.
-
-    Attributes:
-        encode: the photograph (3, N, N), the number of the kernel, and the noise's σ -> what operators and view read.
-        step: one iteration of every operator.
-        view: the arrays and numbers.
-        start: y_0 = 0 (1, 3, N, N), for every model.
-    """
-
-    encode: nn.Module
-    step: nn.Module
-    view: nn.Module
-    start: dict[str, Tensor]
 
 
 def walks(models: Mapping[str, Deblurring], rival: Explicit, kernels: Sequence[Tensor], side: int) -> Walks:
@@ -46,14 +29,10 @@ def walks(models: Mapping[str, Deblurring], rival: Explicit, kernels: Sequence[T
         kernels: to choose from; each what `read_kernel` takes.
         side: N, pixels along a side of the photographs.
     """
-    other = copy.deepcopy(rival).cpu().float().eval().requires_grad_(False)
-    operators = {name: _frozen(model) for name, model in models.items()}
+    other = frozen(rival)
+    operators = {name: frozen(model.operator) for name, model in models.items()}
     start = {name: torch.zeros(1, 3, side, side) for name in models}
     return Walks(_Encode(other, kernels, side), _Step(operators), _View(), start)
-
-
-def _frozen(model: Deblurring) -> Operator:
-    return copy.deepcopy(model.operator).cpu().float().eval().requires_grad_(False)
 
 
 class _Encode(nn.Module):
@@ -72,9 +51,9 @@ class _Encode(nn.Module):
 
     def forward(self, photograph: Tensor, kernel: Tensor, sigma: Tensor) -> tuple[Tensor, ...]:
         clean, blurs = photograph.unsqueeze(0), cast("Iterable[Blur]", self.blurs)
-        x = _picked(torch.stack([blur(clean)[0] for blur in blurs]), kernel) + sigma * self.noise
-        q = _picked(torch.stack([blur.adjoint(x)[0] for blur in blurs]), kernel)
-        return q, _picked(self.powers, kernel), x, self.rival(x), clean
+        x = picked(torch.stack([blur(clean)[0] for blur in blurs]), kernel).unsqueeze(0) + sigma * self.noise
+        q = picked(torch.stack([blur.adjoint(x)[0] for blur in blurs]), kernel).unsqueeze(0)
+        return q, picked(self.powers, kernel).unsqueeze(0), x, self.rival(x), clean
 
 
 class _Step(nn.Module):
@@ -110,13 +89,6 @@ class _View(nn.Module):
             found[f"{name} psnr"] = _psnr(y, clean)
             found[f"{name} residual"] = (y - previous[name]).norm() / y.norm()  # 0/0 at t = 0, where there is none
         return found
-
-
-def _picked(rows: Tensor, number: Tensor) -> Tensor:
-    """Row `number` (1, …), by a product, which ONNX has for any dtype."""
-    chosen = (torch.arange(len(rows)) == number).to(rows.dtype)
-    row: Tensor = torch.tensordot(chosen, rows, dims=1)
-    return row.unsqueeze(0)
 
 
 def _psnr(y: Tensor, clean: Tensor) -> Tensor:

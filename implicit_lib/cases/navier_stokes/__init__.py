@@ -9,6 +9,7 @@ from implicit_lib.cases._limits import Limit as Limit
 from implicit_lib.cases._running import CheckpointError as CheckpointError
 from implicit_lib.cases._running import RecipeError as RecipeError
 from implicit_lib.cases._running import TrainingInterrupted as TrainingInterrupted
+from implicit_lib.cases._walks import Walks as Walks
 
 from ._data import held_out_flows as held_out_flows
 from ._data import training_flows as training_flows
@@ -72,7 +73,6 @@ from ._uniqueness import largest_strain as largest_strain
 from ._uniqueness import unique_above as unique_above
 from ._views import ARROWS as ARROWS
 from ._views import PICTURE as PICTURE
-from ._views import Walks as Walks
 from ._views import walks as walks
 from ._viscosity import Held as Held
 from ._viscosity import viscosity_parts as viscosity_parts

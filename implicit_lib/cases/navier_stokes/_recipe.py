@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from torch import nn
 
-from implicit_lib.cases._running import RecipeError
+from implicit_lib.cases._running import check_names
 
 from ._data import VISCOSITY
 from ._flow import Flow
@@ -116,10 +116,7 @@ def recipe(preset: Preset, model: ModelName, seed: int = 0) -> Recipe:
         RecipeError: there is no such preset or model, or not that model in that preset.
     """
     models = PAPER_MODELS if preset == "paper" else MODELS
-    for value, known, kind in ((preset, PRESETS, "preset"), (model, models, "model")):
-        if value not in known:
-            of = f" in the preset {preset!r}" if kind == "model" else ""
-            raise RecipeError(f"there is no {kind} {value!r}{of}; choose one of {', '.join(known)}")
+    check_names(preset, PRESETS, model, models)
     return replace((_paper if preset == "paper" else _small)(model), seed=seed)
 
 

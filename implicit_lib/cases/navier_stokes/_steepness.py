@@ -8,10 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from implicit_lib.cases._walks import Walks, frozen, picked
+
 from ._evaluation import steepest
 from ._flow import Flow, length
 from ._networks import ImplicitFNO
-from ._views import Enlarge, Walks, frozen, picked
+from ._views import Enlarge
 
 
 class Directions(NamedTuple):

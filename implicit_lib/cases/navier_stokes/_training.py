@@ -105,7 +105,7 @@ class _Run(_running.StepRun[nn.Module]):
         assert self.recipe.replay
         at, forcing, known = self._some_walks(self.recipe.replay, self.walks)
         if isinstance(self.model, ImplicitFNO):
-            loss, state, sound = self._walked(self.model, self.recipe.replay, self.walks.state[at], forcing, known)
+            loss, state, sound = _walked(self.model, self.recipe.replay, self.walks.state[at], forcing, known)
         else:
             assert isinstance(self.model, ImplicitInformed)
             loss, state, sound = _proposed(self.model.informed, self.walks.state[at], forcing, known)
@@ -123,16 +123,6 @@ class _Run(_running.StepRun[nn.Module]):
         at = rows.to(self.device)
         walks.state[at[new.to(self.device)]] = 0
         return at, *self._pairs(walks.flow[rows], walks.pose[rows])
-
-    def _walked(
-        self, model: ImplicitFNO, replay: Replay, h: Tensor, forcing: Tensor, known: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The mean error over some iterations from h, the state after them, and that all may go on."""
-        q, losses = model.encoder(forcing), []
-        for _ in range(replay.iterations):
-            h = torch.lerp(h, model.blocks(h, q), replay.damping)
-            losses.append(relative_error(model.decoder(h), known).mean())
-        return torch.stack(losses).mean(), h.detach(), torch.ones_like(h[:, 0, 0, 0], dtype=torch.bool)
 
     def _pairs(self, flow: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Forcings and vorticities of these numbers, in these poses."""
@@ -160,6 +150,17 @@ class _Run(_running.StepRun[nn.Module]):
         if self.walks is not None:
             walks = state["walks"]
             self.walks = _Walks(walks["flow"], walks["pose"], walks["state"].to(self.device))
+
+
+def _walked(
+    model: ImplicitFNO, replay: Replay, h: Tensor, forcing: Tensor, known: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean error over some iterations from h, the state after them, and that all may go on."""
+    q, losses = model.encoder(forcing), []
+    for _ in range(replay.iterations):
+        h = torch.lerp(h, model.blocks(h, q), replay.damping)
+        losses.append(relative_error(model.decoder(h), known).mean())
+    return torch.stack(losses).mean(), h.detach(), torch.ones_like(h[:, 0, 0, 0], dtype=torch.bool)
 
 
 def _proposed(

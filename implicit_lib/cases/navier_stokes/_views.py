@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from implicit_lib.cases._walks import Walks, frozen, picked
 
 from ._flow import Flow
 from ._flows import HIGHEST_WAVE
@@ -16,8 +15,6 @@ from ._informed import ImplicitInformed
 from ._networks import BOOK_UNITS, ExplicitFNO, ImplicitFNO
 from ._torus import Torus
 from ._training import relative_error
-
-M = TypeVar("M", bound=nn.Module)
 
 PICTURE = 64
 """Pixels along a side of a picture."""
@@ -33,23 +30,6 @@ _EDDY = 0.5
 
 _COLD, _WARM = (0.05, 0.25, 0.65), (0.75, 0.2, 0.02)
 """The colours of vorticity −1 and 1 in units; 0 is white."""
-
-
-@dataclass(frozen=True)
-class Walks:
-    """The parts of a system for an explorer, in float32 on the CPU; see `walks`.
-
-    Attributes:
-        encode: the numbers of the controls -> what operators and view read.
-        step: one iteration of every walk.
-        view: the arrays and numbers.
-        start: zeros.
-    """
-
-    encode: nn.Module
-    step: nn.Module
-    view: nn.Module
-    start: dict[str, Tensor]
 
 
 def walks(
@@ -74,18 +54,6 @@ def walks(
     side, flow = flows.shape[-1], other.informed.flow
     start = {"h": torch.zeros(1, one.blocks.width, side, side), "w": torch.zeros(1, side, side)}
     return Walks(_Encode(one, third, flow, flows), _Step(one, other, damping), _View(one, flow), start)
-
-
-def frozen(model: M) -> M:
-    """A copy that a page can run: float32, on the CPU."""
-    return copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
-
-
-def picked(rows: Tensor, number: Tensor) -> Tensor:
-    """Row `number`, by a product, which ONNX has for any dtype."""
-    chosen = (torch.arange(len(rows)) == number).to(rows.dtype)
-    row: Tensor = torch.tensordot(chosen, rows, dims=1)
-    return row
 
 
 class _Encode(nn.Module):

@@ -9,10 +9,11 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from implicit_lib.cases._walks import Walks
+
 from ._data import VISCOSITY
 from ._networks import Block, ImplicitFNO, Project
 from ._torus import Torus
-from ._views import Walks
 
 STEPS = 5
 """Steps of the equation's walk in one iteration."""
