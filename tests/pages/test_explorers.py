@@ -26,8 +26,8 @@ def explorers(page: Visit) -> list[Locator]:
 
 
 def arrays(explorer: Locator) -> Any:
-    """All that the figure shows: its plots, and the numbers beside them."""
-    return explorer.evaluate("async (element) => [await element.arrays(), await element.readouts()]")
+    """All that the figure shows, as one text: its plots, and the numbers beside them."""
+    return explorer.evaluate("async (element) => JSON.stringify([await element.arrays(), await element.readouts()])")
 
 
 def redrawn(page: Visit, explorer: Locator, before: Any) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
+import json
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
@@ -26,22 +28,49 @@ FORMATS = [(".3g", 0.0123456), (".3g", 123456.0), (".2f", 2.0), (".0f", 7.4), ("
 
 @cache
 def explorers(notebook: Path) -> dict[str, Explorer]:
-    """The explorers of a chapter, as the cells up to its last figure make them."""
-    cells = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
-    last = max(i for i, source in enumerate(cells) if ".drive()" in source)
+    """The explorers of a chapter, as its cells make them; only those cells run on which its figures depend."""
     names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        for source in cells[:last]:
-            exec(TransformerManager().transform_cell(source), names)
+        for source in needed(notebook):
+            exec(source, names)
     return {value.name: value for value in names.values() if isinstance(value, Explorer)}
 
 
+def needed(notebook: Path) -> list[str]:
+    """The cells before a figure's check that bind a name that the figure needs, or the cells that it needs."""
+    cells = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    wanted: set[str] = set()
+    chosen: list[str] = []
+    for cell in reversed([TransformerManager().transform_cell(source) for source in cells]):
+        bound, read = names_of(cell)
+        if ".drive()" in cell:
+            wanted |= read
+        elif bound & wanted:
+            wanted |= read
+            chosen.insert(0, cell)
+    return chosen
+
+
+def names_of(cell: str) -> tuple[set[str], set[str]]:
+    """The names that a cell binds anywhere, and those that it reads."""
+    bound, read = set(), set()
+    for node in ast.walk(ast.parse(cell)):
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
+    return bound, read
+
+
 def settings(explorer: Explorer) -> Iterator[dict[str, Any]]:
-    """The grid: every choice, t over its range, and both ends of every slider."""
+    """The grid: every choice, both ends of every slider, and t over its range, last, so that iterates are kept."""
     axes = {
         name: control.sweep() if not isinstance(control, Slider) else [control.sweep()[0], control.sweep()[-1]]
         for name, control in explorer.controls.items()
     }
+    axes[explorer.iterations.name] = axes.pop(explorer.iterations.name)
     yield from (dict(zip(axes, values, strict=True)) for values in product(*axes.values()))
 
 
@@ -71,14 +100,16 @@ def chapter(request: pytest.FixtureRequest, browser: Browser, site_url: str) -> 
         yield path, visited.page
 
 
+# As one text: Playwright takes a second for the numbers of a few pictures. Python reads NaN and Infinity bare.
 MOVE = """async (element, moved) => {
   await element.set(moved);
-  return [await element.arrays(), await element.readouts()];
+  const bare = (_, value) => (typeof value === "number" && !Number.isFinite(value) ? `<${value}>` : value);
+  return JSON.stringify([await element.arrays(), await element.readouts()], bare).replaceAll(/"<|>"/g, "");
 }"""
 
 
 def drawn(page: Page, name: str, controls: dict[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
-    arrays, readouts = page.locator(f"rich-explorer[name={name}]").evaluate(MOVE, controls)
+    arrays, readouts = json.loads(page.locator(f"rich-explorer[name={name}]").evaluate(MOVE, controls))
     return arrays, readouts
 
 

@@ -173,22 +173,27 @@ def steepest(flow: Flow, vorticity: Tensor) -> Steepest:
         flow: the equation, in float64.
         vorticity: ω (N, N); it is steady under `Flow.forcing_of` of it.
     """
-    torus, shape = flow.torus, flow.torus.squares.shape
-    waves = torus.values(torch.eye(shape.numel()).to(vorticity).view(-1, *shape))
-    change = torus.coefficients(flow.derivative_at(vorticity)(waves)).flatten(1).mT
-    left, sizes, right = torch.linalg.svd(change[1:, 1:])  # without the mean, which nothing drives
+    left, sizes, right = torch.linalg.svd(_derivative(flow, vorticity))
 
     def field(waves: Tensor) -> Tensor:
-        found = torus.values(torch.cat([waves.new_zeros(1), waves]).view(shape))
+        found = flow.torus.values(torch.cat([waves.new_zeros(1), waves]).view(flow.torus.squares.shape))
         return found / length(found)
 
     steepness = float(1 / sizes[-1])
     return Steepest(steepness, field(left[:, -1]), steepness * field(right[-1]))
 
 
+@torch.no_grad()
 def slope(flow: Flow, vorticity: Tensor) -> float:
-    """How steep the solution map is there: the slope of `steepest`."""
-    return steepest(flow, vorticity).slope
+    """How steep the solution map is there: the slope of `steepest`, in half the time."""
+    return float(1 / torch.linalg.svdvals(_derivative(flow, vorticity))[-1])
+
+
+def _derivative(flow: Flow, vorticity: Tensor) -> Tensor:
+    """∂g/∂ω at ω (N, N) as a matrix between coefficients, without the mean, which nothing drives."""
+    torus, shape = flow.torus, flow.torus.squares.shape
+    waves = torus.values(torch.eye(shape.numel()).to(vorticity).view(-1, *shape))
+    return torus.coefficients(flow.derivative_at(vorticity)(waves)).flatten(1).mT[1:, 1:]
 
 
 @torch.no_grad()

@@ -95,24 +95,23 @@ def shortened(step: Tensor, vorticity: Tensor, forcing: Tensor) -> Tensor:
 def combined(system: Callable[[Tensor], Tensor], target: Tensor, directions: int) -> Tensor:
     """The v (B, N, N) whose system(v) is nearest to the target, in the Krylov space of so many directions, by GCR."""
     found, left = torch.zeros_like(target), target
-    basis: list[tuple[Tensor, Tensor]] = []
+    known = its_images = target.new_zeros(0, *target.shape)
     for _ in range(directions):
         direction, image = left, system(left)
         least = _NOTHING * length(image)[:, None, None]
-        for known, its_image in basis:
-            share = _dot(image, its_image)
-            direction, image = direction - share * known, image - share * its_image
+        share = _dot(its_images, image)
+        direction, image = direction - (share * known).sum(dim=0), image - (share * its_images).sum(dim=0)
         size = length(image)[:, None, None]
         size = torch.where(size > least, size, torch.inf)
         direction, image = direction / size, image / size
-        basis.append((direction, image))
+        known, its_images = torch.cat([known, direction[None]]), torch.cat([its_images, image[None]])
         share = _dot(left, image)
         found, left = found + share * direction, left - share * image
     return found
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum(dim=(1, 2), keepdim=True)
+    return (a * b).sum(dim=(-2, -1), keepdim=True)
 
 
 @torch.no_grad()

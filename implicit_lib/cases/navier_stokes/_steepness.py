@@ -30,14 +30,14 @@ class Directions(NamedTuple):
 
 @torch.no_grad()
 def directions(flow: Flow, vorticity: Tensor) -> Directions:
-    """The steepest direction at a steady flow (N, N), and those along which its vorticity moves by sin y and sin 4x.
+    """The steepest direction at a steady flow (N, N), and those along which its vorticity moves by sin y and sin 2x.
 
     Args:
         flow: the equation, in float64.
         vorticity: ω.
     """
     at = 2 * torch.pi / flow.torus.side * torch.arange(flow.torus.side).to(vorticity)
-    sines = torch.stack([torch.sin(at[:, None] + 0 * at), torch.sin(4 * at + 0 * at[:, None])])
+    sines = torch.stack([torch.sin(at[:, None] + 0 * at), torch.sin(2 * at + 0 * at[:, None])])
     changes = flow.derivative_at(vorticity)(sines)
     size = length(changes)[:, None, None]
     most = steepest(flow, vorticity)
