@@ -1,0 +1,118 @@
+"""Trained models on disk: weights as safetensors, and a model card beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from implicit_lib.cases import _files
+from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._running import Progress, train_once, write_trained
+
+from ._chains import flipped
+from ._evaluation import accuracy, contexts_of, rests, separation
+from ._networks import LoopedTransformer, Size, Transformer
+from ._recipe import ModelName, Recipe
+from ._training import train
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""The models that ship."""
+
+AT = {6: (1, 2, 4, 8, 16), 16: (1, 2, 4, 6, 8, 12, 16, 32, 64, 500), 64: (16, 32, 64, 128, 256)}
+"""The t for which a card tells the accuracy, for each length of chains; of an explicit model 1 only."""
+
+_CONTEXTS = {6: 200, 16: 200, 64: 20}
+
+
+def train_and_write(
+    recipe: Recipe, folder: Path, *, device: torch.device | str = "cpu", progress: Progress = print
+) -> dict[str, Any]:
+    """Train by `recipe` into the folder unless that has been done, resuming what was interrupted; returns the card.
+
+    Raises:
+        TrainingInterrupted, CheckpointError, FloatingPointError: as `train` does.
+        WeightsError: the folder holds a card of that name that is damaged.
+    """
+
+    def make(checkpoint: Path) -> dict[str, Any]:
+        trained = train(recipe, checkpoint, device=device, progress=progress)
+
+        def judge() -> dict[str, Any]:
+            model = trained.model.cpu()
+            return {"parameters": parameter_count(model), "metrics": metrics(model)}
+
+        return write_trained(recipe, trained, folder, judge)
+
+    def read() -> dict[str, Any]:
+        return read_card(recipe.model, seed=recipe.seed, folder=folder)
+
+    return train_once(recipe, folder, read=read, recipe_of=recipe_of, make=make)
+
+
+def metrics(model: Transformer) -> dict[str, Any]:
+    """What a card tells of a model, to five digits.
+
+    Returns:
+        "accuracy": for each length of `AT`, of four chains, the mean over all statements at each t;
+        "separation": for chains of 16, the three lists of `Separation`, t = 1 … 32;
+        and of a looped model "rest": the largest of `rests` at t = 64 and at t = 500, for chains of 16.
+    """
+    loops = isinstance(model, LoopedTransformer)
+    told: dict[str, Any] = {"accuracy": {}}
+    for length, every in AT.items():
+        at = every if loops else (1,)
+        shares = accuracy(model, contexts_of(length, _CONTEXTS[length]), at).mean(dim=1)
+        told["accuracy"][str(length)] = {str(t): _rounded(share) for t, share in zip(at, shares, strict=True)}
+    contexts = contexts_of(16, 100)
+    parted = separation(model, contexts, flipped(contexts, 0), 0, 32)
+    told["separation"] = {name: [_rounded(v) for v in values] for name, values in parted._asdict().items()}
+    if isinstance(model, LoopedTransformer):
+        some = contexts.take(slice(0, 20))
+        told["rest"] = {str(t): _rounded(rests(model, some, t).max()) for t in (64, 500)}
+    return told
+
+
+def _rounded(value: torch.Tensor) -> float:
+    return float(f"{value.item():.4e}")
+
+
+def recipe_of(card: dict[str, Any]) -> Recipe:
+    """The recipe that a card tells of."""
+    fields = dict(card["recipe"])
+    return Recipe(**fields | {"size": Size(**fields["size"])})
+
+
+def read_card(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, Any]:
+    """The card of a trained model.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    return _files.read_card(_path(model, seed, folder, "json"), recipe_of, remedy=_remedy(model, seed, folder))
+
+
+def load(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> Transformer:
+    """A trained model in evaluation mode.
+
+    Args:
+        model: its name; see `MODELS`.
+        seed: of its training.
+        folder: where it lies.
+        device: where it goes.
+
+    Raises:
+        WeightsError: its card or its weights are missing or damaged.
+    """
+    module = recipe_of(read_card(model, seed=seed, folder=folder)).build()
+    load_weights(module, _path(model, seed, folder, "safetensors"), remedy=_remedy(model, seed, folder))
+    return module.to(device).eval()
+
+
+def _path(model: ModelName, seed: int, folder: Path, kind: str) -> Path:
+    return folder / f"{model if seed == 0 else f'{model}-seed{seed}'}.{kind}"
+
+
+def _remedy(model: ModelName, seed: int, folder: Path) -> str:
+    return f"python -m implicit_lib.cases.looped_transformers train --model {model} --seed {seed} --output {folder}"
