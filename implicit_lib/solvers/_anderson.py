@@ -46,8 +46,9 @@ class Anderson:
 
     Every sample decides for itself how far to trust its history, and takes Picard's steps till there is evidence that a
     short one suffices: its residuals show that ∂G/∂y is symmetric or skew, more or less, or the history explains them,
-    window after window. So an acceleration is no gamble. On operators that only an unlimited history could accelerate
-    safely, such as nilpotent ones, on which Picard ends all of a sudden, it walks with Picard.
+    window after window. So an acceleration is rarely a gamble. On operators that only an unlimited history could
+    accelerate safely, such as nilpotent ones, on which Picard ends all of a sudden, it walks with Picard, unless the
+    residuals make them seem symmetric, as those that vary smoothly do with a shift.
 
     An iterate whose residual is not the smallest so far takes a Picard step, and forgets its history; if it was
     acceleration that led there, the step goes back and starts from the image before. So a sample loses one call of G

@@ -6,8 +6,11 @@ things holds, as far as the plain steps so far can tell.
 
 1. A = ∂G/∂y is symmetric, or skew. Then truncated histories do the work of unlimited ones, and among all iterates that
 are made of the steps so far, Picard's among them, theirs have the smallest residual. From plain steps come residuals f,
-Af, A²f, and so ⟨f, A²f⟩ = ±‖Af‖². Asked for is half of it, on average: for a normal A, that residuals lie within 30
-degrees of the real axis, or of the imaginary one. Of a shift of random numbers it is 0 ± 1/√N.
+Af, A²f, and so ⟨f, A²f⟩ = ±‖Af‖². Asked for is half of it, on average. For a normal A, ⟨f, A²f⟩ / ‖Af‖² is the mean of
+cos 2θ over the eigenvalues r exp(iθ) that f is made of, weighted by their shares of ‖Af‖². So these are assumed to lie
+within 30 degrees of the real axis (a mean of at least ½) or of the imaginary one (at most −½), up to a few that lie
+elsewhere. Damped steps have (1 − β) I + β A for A. Where A is far from normal, this may mislead: of a shift of random
+numbers the ratio is 0 ± 1/√N, but numbers that vary smoothly are hardly changed by a shift, which passes for symmetric.
 
 2. The history explains the residuals. What is left of them, f − Q Qᵀ f, is next to nothing; or it is little in several
 windows of plain steps in a row. One such window may be the last of an operator that is nilpotent there; then Picard is

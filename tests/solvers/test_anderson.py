@@ -80,6 +80,13 @@ def test_on_longer_chains_few_samples_fall_behind_picard(n: int, share: float) -
     assert (excess.amax(0) > 1).double().mean() <= share
 
 
+def test_smooth_numbers_make_a_chain_seem_symmetric() -> None:
+    problem = Zoo(dtype=torch.float64).nilpotent(1, 32)
+    wave = torch.sin(torch.linspace(0, 2 * math.pi, 32, dtype=torch.float64))[None]
+    smooth = replace(problem, x=wave)
+    assert (calls(smooth, Anderson(), 200) > calls(smooth, Picard()) + 10).any()  # the limit that its docstring tells
+
+
 def test_without_evidence_it_walks_picards_path() -> None:
     problem = Zoo(dtype=torch.float64).nilpotent(16, 100)
     plain, careful = (
