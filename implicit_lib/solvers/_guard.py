@@ -1,8 +1,9 @@
 """When to trust an extrapolation: what Anderson, Broyden and Newton–Krylov share so that they never do worse for long.
 
 Every sample decides for itself. An iterate is good if its residual is the smallest so far. From a good iterate the
-method extrapolates. From any other the step is a Picard step; and if it was an extrapolation that led to this iterate,
-it is undone: the walk goes on from the image before, where a Picard step would have led.
+method may extrapolate. From any other the step is a Picard step; and if it was an extrapolation that led to this
+iterate, it is undone: the walk goes on from the image before, where a Picard step would have led. (Newton's method
+tries shorter steps first.)
 """
 
 from __future__ import annotations

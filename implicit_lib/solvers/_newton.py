@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -11,23 +12,22 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from implicit_lib.solvers._checks import check_at_least_one
-from implicit_lib.solvers._guard import (
-    Guard,
-    dots,
-    first_guard,
-    in_unit,
-    judge,
-    lengths,
-    moved,
-    renewed,
-    rows,
-    unless_overflowed,
-)
+from implicit_lib.solvers._guard import Guard, dots, first_guard, in_unit, judge, lengths, rows, unless_overflowed
 from implicit_lib.solvers._solver import Evaluation
 from implicit_lib.solvers._state import statistics_dtype
 
 # How far the first Newton step may go, in lengths of the residual: a contraction of modulus 0.99 wants 99.
-_FIRST_TRUST = 100.0
+_FIRST_LIMIT = 100.0
+
+# After a success, the next step may be this many times as long as the last one.
+_GROWTH = 4.0
+
+# A step that failed is shortened by interpolation, to a share of it in this range, and given up when so little is left.
+_SHORTER = (0.2, 0.5)
+_LEAST_SHARE = 1e-3
+
+# A Newton step that promises to take less than this off the squared length of the residual is not worth its calls.
+_LEAST_GAIN = 0.05
 
 # A Krylov vector of which orthogonalisation leaves this many roundings is rounding itself: the space is exhausted.
 _EXHAUSTED = 10
@@ -39,8 +39,12 @@ _RIDGE = 1e-14
 
 class _Memory(NamedTuple):
     guard: Guard
-    trust: Tensor  # (B, 1, 1), how far the last step might go
-    image: Tensor  # (B, 1, N), the last one
+    start: Tensor  # (B, 1, N), the iterate that the last Newton step started from
+    image: Tensor  # (B, 1, N), G there
+    step: Tensor  # (B, 1, N), the whole Newton step from there, in the guard's unit
+    gain: Tensor  # (B, 1, 1), what it promised to take off the squared length of the residual, as a share
+    share: Tensor  # (B, 1, 1), how much of it was taken
+    limit: Tensor  # (B, 1, 1), how long a step may be, in the guard's unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +57,14 @@ class NewtonKrylov:
     An affine G, such as an adjoint system, is solved in one step if krylov is large enough; that G may itself be made
     of vector-Jacobian products.
 
-    Every sample is guarded as in `Anderson`: from an iterate whose residual is not the smallest so far it takes a
-    Picard step, a Newton step that led to such an iterate is undone, and the next one is shorter.
+    Every sample is guarded. A Newton step after which the residual is not the smallest so far is taken back and tried
+    again, shorter: along it the residual shrinks at first, whether G contracts or not. So it arrives where Newton's
+    whole steps or Picard's iteration diverge; but it may end where no short step helps, at a smallest residual that is
+    not zero. Where a Newton step promises next to nothing, since the Krylov space holds no solution, or is given up,
+    the sample takes Picard steps till its residual is the smallest again.
 
     Args:
-        krylov: the dimension of the Krylov space, at least 1. Memory: krylov + 8 states.
+        krylov: the dimension of the Krylov space, at least 1. Memory: krylov + 10 states.
 
     Raises:
         TypeError, ValueError: krylov is not an integer, or less than 1.
@@ -76,23 +83,60 @@ class NewtonKrylov:
     def step(self, G: Callable[[Tensor], Tensor], at: Evaluation, memory: _Memory | None) -> tuple[Tensor, _Memory]:
         """The next iterate (B, N) and memory. G is differentiated krylov times."""
         image, residual = rows(at)
+        y = at.y.unsqueeze(1).to(residual.dtype)
         if memory is None:
-            first = first_guard(image, residual)
-            # Better than nothing is good: the first step is a Newton step already.
-            first = first._replace(best=torch.full_like(first.best, torch.inf))
-            memory = _Memory(first, torch.full_like(first.best, _FIRST_TRUST), image)
+            memory = _first(y, image, residual)
         residual = in_unit(residual, memory.guard)
-        length = lengths(residual)
-        good, failed, guard = judge(memory.guard, length)
-        trust = renewed(memory.trust, memory.guard, good)
 
         def system(v: Tensor) -> Tensor:
             return v - _jvp(G, at.y, v.squeeze(1).to(at.y.dtype)).unsqueeze(1).to(v.dtype)
 
-        move = residual - _gmres(system, residual, length, self.krylov)
-        y = moved(image, move, trust * length, good / guard.unit)
-        y = torch.where(failed, memory.image, y)
-        return unless_overflowed(y, at.image, at.y.dtype), _Memory(guard, trust, image)
+        following, memory = _next(memory, y, image, lengths(residual), _gmres(system, residual, self.krylov))
+        return unless_overflowed(following, at.image, at.y.dtype), memory
+
+
+def _first(y: Tensor, image: Tensor, residual: Tensor) -> _Memory:
+    guard = first_guard(image, residual)
+    limit, one = _FIRST_LIMIT * guard.best, torch.ones_like(guard.best)
+    # Better than nothing is good: the first step is a Newton step already.
+    guard = guard._replace(best=torch.full_like(one, math.inf))
+    return _Memory(guard, y, image, torch.zeros_like(y), torch.zeros_like(one), one, limit)
+
+
+def _next(
+    memory: _Memory, y: Tensor, image: Tensor, length: Tensor, newton: tuple[Tensor, Tensor]
+) -> tuple[Tensor, _Memory]:
+    """The next iterate (B, 1, N): on a Newton step from here, or again on the last one, or a Picard step."""
+    good, failed, guard = judge(memory.guard, length)
+    shorter = _shorter(memory, length)
+    start, step, gain, image_there = (
+        torch.where(good, new, old)
+        for new, old in zip((y, *newton, image), (memory.start, memory.step, memory.gain, memory.image), strict=True)
+    )
+    limit = _limit(memory, length, good, shorter)
+    size = lengths(step.detach())
+    share = torch.where(good, (limit / torch.where(size > 0, size, 1.0)).clamp(max=1), shorter)
+    walks = (good | failed & (shorter > _LEAST_SHARE)) & (gain > _LEAST_GAIN)
+    y = torch.where(walks, start + share / guard.unit * step, torch.where(failed, memory.image, image))
+    guard = guard._replace(extrapolated=walks)
+    return y, _Memory(guard, start, image_there, step, gain.detach(), share, limit)
+
+
+def _shorter(memory: _Memory, length: Tensor) -> Tensor:
+    """The share to take of a Newton step that failed: least on the parabola through what is known of it."""
+    least, most = _SHORTER
+    growth = (length.detach() / memory.guard.best).square() - 1
+    promised = memory.gain * memory.share
+    parabola = promised / (growth + 2 * promised)
+    return memory.share * torch.where(parabola > 0, parabola, most).clamp(least, most)
+
+
+def _limit(memory: _Memory, length: Tensor, good: Tensor, shorter: Tensor) -> Tensor:
+    """How long a Newton step may be, after the last step, which was one if it extrapolated."""
+    size = lengths(memory.step.detach())
+    longer = torch.where(memory.guard.extrapolated, memory.share * size, length.detach()) * _GROWTH
+    shortened = torch.where(memory.guard.extrapolated, shorter * size, memory.limit)
+    return torch.where(good, torch.maximum(memory.limit, longer), shortened)
 
 
 def _jvp(G: Callable[[Tensor], Tensor], y: Tensor, v: Tensor) -> Tensor:
@@ -109,8 +153,12 @@ def _jvp(G: Callable[[Tensor], Tensor], y: Tensor, v: Tensor) -> Tensor:
     return tangent
 
 
-def _gmres(system: Callable[[Tensor], Tensor], b: Tensor, length: Tensor, dimension: int) -> Tensor:
-    """The vector s in the Krylov space of this dimension with the smallest ‖system(s) − b‖, (B, 1, N)."""
+def _gmres(system: Callable[[Tensor], Tensor], b: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
+    """The vector s in the Krylov space of this dimension with the smallest ‖system(s) − b‖, (B, 1, N).
+
+    And by which share of ‖b‖² the square of that is smaller than ‖b‖², (B, 1, 1).
+    """
+    length = lengths(b)
     basis, columns = b / (length + torch.finfo(b.dtype).tiny), []
     for _ in range(dimension):
         new = system(basis[:, -1:])
@@ -123,17 +171,20 @@ def _gmres(system: Callable[[Tensor], Tensor], b: Tensor, length: Tensor, dimens
         left = size > least
         basis = torch.cat((basis, new / torch.where(left, size, torch.inf)), 1)
         columns.append(torch.cat((along + again, size * left), 2))
-    return torch.bmm(_least_squares(columns, length).to(b.dtype), basis[:, :-1])
+    weights = _least_squares(columns)
+    # The solution s is a projection: ⟨b, system(s)⟩ = ‖system(s)‖², and b is the basis' first vector.
+    gain = torch.bmm(weights, torch.cat([column[:, :, :1] for column in columns], 2).mT)
+    return torch.bmm(weights * length, basis[:, :-1]), gain
 
 
-def _least_squares(columns: list[Tensor], length: Tensor) -> Tensor:
-    """The weights (B, 1, k) with the smallest ‖length e₁ − Σ weight column‖; column j has j + 2 numbers."""
-    k, dtype = len(columns), statistics_dtype(length.device)
+def _least_squares(columns: list[Tensor]) -> Tensor:
+    """The weights (B, 1, k) with the smallest ‖e₁ − Σ weight column‖; column j has j + 2 numbers."""
+    k, own, dtype = len(columns), columns[0].dtype, statistics_dtype(columns[0].device)
     transposed = torch.cat([pad(column, (0, k + 1 - column.shape[2])) for column in columns], 1).to(dtype)
     normal = transposed @ transposed.mT
     ridge = _RIDGE * normal.diagonal(dim1=1, dim2=2).sum(1) + torch.finfo(dtype).tiny
-    normal = normal + ridge[:, None, None] * torch.eye(k, dtype=dtype, device=length.device)
-    return _eliminate(torch.cat((normal, transposed[:, :, :1] * length.to(dtype)), 2))
+    normal = normal + ridge[:, None, None] * torch.eye(k, dtype=dtype, device=normal.device)
+    return _eliminate(torch.cat((normal, transposed[:, :, :1]), 2)).to(own)
 
 
 def _eliminate(equations: Tensor) -> Tensor:

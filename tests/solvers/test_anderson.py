@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -13,14 +14,12 @@ from torch import Tensor
 
 from benchmarks.zoo import Problem, Zoo, problems
 from implicit_lib import solve
-from implicit_lib.solvers import Anderson, Evaluation, Picard, Solver, _anderson
+from implicit_lib.solvers import Anderson, Evaluation, Picard, Solver, _anderson, _evidence
+from implicit_lib.solvers._evidence import Evidence
 from implicit_lib.solvers._guard import Guard
 
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SCALES = (1e-4, 1e-2, 1.0, 1e2, 1e4)
-
-# The one exception. Picard is exact after as many steps as the chain has links; only an unlimited history knows.
-LONG_CHAIN = "nilpotent"
 
 
 def calls(problem: Problem, solver: Solver, max_iter: int = 1000) -> Tensor:
@@ -37,7 +36,33 @@ def test_never_needs_more_calls_than_picard_and_one(dtype: torch.dtype) -> None:
     for scale in SCALES:
         for problem in problems(dtype=dtype, scale=scale):
             excess = (calls(problem, Anderson(), 200) - picard[problem.name]).max().item()
-            assert excess <= (1 if problem.name != LONG_CHAIN else 40), (problem.name, scale, excess)
+            assert excess <= 1, (problem.name, scale, excess)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_nor_with_other_random_numbers(seed: int) -> None:
+    for problem in problems(seed=seed):
+        excess = (calls(problem, Anderson(), 200) - calls(problem, Picard())).max().item()
+        assert excess <= 1, (problem.name, excess)
+
+
+@given(
+    st.lists(st.floats(-0.99, 0.99), min_size=2, max_size=30),
+    st.integers(2, 6),
+    st.sampled_from([0.3, 0.7, 1.0]),
+    st.integers(0, 2**16),
+)
+@settings(max_examples=50, deadline=None)
+def test_a_symmetric_operator_never_takes_more_calls_than_picard_and_one(
+    eigenvalues: list[float], history: int, damping: float, seed: int
+) -> None:
+    generator, n = torch.Generator().manual_seed(seed), len(eigenvalues)
+    Q = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=torch.float64)).Q
+    A = Q * torch.tensor(eigenvalues, dtype=torch.float64) @ Q.mT
+    x = torch.randn(4, n, generator=generator, dtype=torch.float64)
+    problem = Problem("symmetric", "", lambda y, x: y @ A + x, x, torch.zeros_like(x))
+    excess = calls(problem, Anderson(history=history, damping=damping), 1000) - calls(problem, Picard(damping=damping))
+    assert excess.max() <= 1
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
@@ -46,6 +71,67 @@ def test_a_chain_no_longer_than_the_history_ends_soon_after_picard(n: int) -> No
     excess = calls(problem, Anderson(), 50) - calls(problem, Picard(), 50)
     assert excess[:3].max() <= 1
     assert excess.max() <= 4  # changes that are almost dependent are forgotten
+
+
+@pytest.mark.parametrize(("n", "share"), [(16, 0.2), (32, 0.02), (100, 0.0)])
+def test_on_longer_chains_few_samples_fall_behind_picard(n: int, share: float) -> None:
+    problem = Zoo(dtype=torch.float64, seed=4).nilpotent(256, n)
+    excess = calls(problem, Anderson(), 200) - calls(problem, Picard(), 200)
+    assert (excess.amax(0) > 1).double().mean() <= share
+
+
+def test_smooth_numbers_make_a_chain_seem_symmetric() -> None:
+    problem = Zoo(dtype=torch.float64).nilpotent(1, 32)
+    wave = torch.sin(torch.linspace(0, 2 * math.pi, 32, dtype=torch.float64))[None]
+    smooth = replace(problem, x=wave)
+    assert (calls(smooth, Anderson(), 200) > calls(smooth, Picard()) + 10).any()  # the limit that its docstring tells
+
+
+def test_without_evidence_it_walks_picards_path() -> None:
+    problem = Zoo(dtype=torch.float64).nilpotent(16, 100)
+    plain, careful = (
+        solve(problem.at, problem.y0, solver=solver, max_iter=80, tol=0) for solver in (Picard(), Anderson())
+    )
+    torch.testing.assert_close(careful.value, plain.value, rtol=0, atol=0)
+
+
+def test_without_asking_for_evidence_it_would_be_worse() -> None:
+    def trusting(evidence: Evidence, *rest: Tensor) -> tuple[Evidence, Tensor]:
+        return evidence, torch.ones_like(evidence.line, dtype=torch.bool)
+
+    problem = Zoo(dtype=torch.float64).nilpotent(16, 32)
+    with mock.patch.object(_anderson, "weigh", trusting):
+        assert (calls(problem, Anderson(), 200) > calls(problem, Picard()) + 25).any()
+
+
+def test_both_kinds_of_evidence_are_needed() -> None:
+    symmetric = Zoo().symmetric(16, 64, norm=0.99, drive=0.3)
+    W = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+    W = 0.95 * (W - W.mT) / torch.linalg.matrix_norm(W - W.mT, ord=2)
+    skew = replace(symmetric, map=lambda y, x: y @ W + x)
+    turning = Zoo(dtype=torch.float64).plane(16)
+    healthy = [calls(problem, Anderson(), 200)[-1].max() for problem in (symmetric, skew, turning)]
+    with mock.patch.object(_evidence, "_HALF", math.inf):
+        assert (calls(symmetric, Anderson(), 200)[-1] > healthy[0] + 5).any()
+        assert (calls(skew, Anderson(), 200)[-1] > healthy[1]).all()
+    with mock.patch.object(_evidence, "_NOTHING", -math.inf):
+        assert (calls(turning, Anderson(), 200)[-1] > healthy[2] + 100).all()
+
+
+@pytest.mark.parametrize("damping", [0.5, 1.0])
+def test_the_evidence_is_of_three_residuals_in_a_row(damping: float) -> None:
+    problem = Zoo(dtype=torch.float64).nilpotent(4, 50)
+    y, memory, residuals = problem.y0, None, []
+    for _ in range(3):
+        image = problem.at(y)
+        residuals.append(image - y)
+        y, memory = Anderson(damping=damping).step(problem.at, Evaluation(y, image, image - y), memory)
+    first, second, third = residuals
+    assert memory is not None
+    torch.testing.assert_close(
+        memory.evidence.line.flatten(), (first * third).sum(1) / second.square().sum(1), rtol=1e-9, atol=1e-9
+    )
+    assert memory.evidence.left.eq(1).all()  # no window is full yet
 
 
 @pytest.mark.parametrize(("norm", "most"), [(0.9, 27), (0.99, 40)])
@@ -129,15 +215,12 @@ def test_without_its_guard_it_would_be_worse() -> None:
 
 
 def test_without_forgetting_what_is_contradicted_it_would_be_worse() -> None:
-    problem = Zoo(dtype=torch.float64).near_critical(16, 64)
+    # Secants of a number's nonlinear map: the newest contradicts the older ones.
+    x = torch.linspace(-2, 2, 16, dtype=torch.float64)[:, None]
+    problem = Problem("cosine", "", lambda y, x: torch.cos(y + x), x, torch.zeros_like(x))
     healthy = calls(problem, Anderson(), 200)
-    remember = _anderson._remember
-
-    def never_forgetting(memory, residual, image, length, good):  # type: ignore[no-untyped-def]
-        return remember(memory, residual, image, length, torch.ones_like(good))
-
-    with mock.patch.multiple(_anderson, _remember=never_forgetting, _DEPENDENT=math.inf):
-        assert calls(problem, Anderson(), 200).sum() > healthy.sum()
+    with mock.patch.object(_anderson, "_DEPENDENT", math.inf):
+        assert (calls(problem, Anderson(), 200) > healthy + 20).any()
 
 
 @pytest.mark.parametrize("setting", [{"history": 0}, {"damping": 0}, {"damping": 1.5}, {"history": -1}])

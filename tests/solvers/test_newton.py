@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from unittest import mock
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from benchmarks.zoo import Zoo
 from implicit_lib import solve
+from implicit_lib.cases.navier_stokes import Flow, held_out_flows
 from implicit_lib.solvers import NewtonKrylov, _newton
 from tests.solvers.problems import linear
 
@@ -44,7 +46,7 @@ def test_it_converges_quadratically() -> None:
         assert after < max(1e4 * before**2, 1e-14)
 
 
-def test_a_step_that_made_it_worse_is_undone_and_shortened() -> None:
+def test_it_arrives_where_whole_steps_diverge() -> None:
     # Newton's method overshoots on arctan ever further from beyond 1.39.
     def G(y: Tensor) -> Tensor:
         return y - torch.atan(y)
@@ -64,8 +66,56 @@ def test_without_its_guard_it_would_diverge() -> None:
     y0 = torch.full((1, 1), 40.0, dtype=torch.float64)
     guarded = solve(G, y0, solver=NewtonKrylov(krylov=1), max_iter=200, tol=1e-10)
     torch.testing.assert_close(guarded.value, torch.ones_like(y0))
-    with mock.patch.object(_newton, "judge", trusting), mock.patch.object(_newton, "_FIRST_TRUST", 1e12):
+    with mock.patch.object(_newton, "judge", trusting), mock.patch.object(_newton, "_FIRST_LIMIT", 1e12):
         assert solve(G, y0, solver=NewtonKrylov(krylov=1), max_iter=200, tol=1e-10).value.abs() > 1e6
+
+
+@pytest.mark.parametrize("steepness", [3.0, -1.0])
+def test_it_arrives_where_whole_steps_and_picard_diverge(steepness: float) -> None:
+    def G(y: Tensor) -> Tensor:
+        return y - steepness * torch.atan(y)
+
+    y0 = torch.tensor([[0.5], [1.5], [3.0], [10.0], [1e3]], dtype=torch.float64)
+    settings: dict[str, Any] = {"max_iter": 40, "tol": 1e-10, "relative_to": torch.ones(5, dtype=torch.float64)}
+    assert not solve(G, y0, **settings).converged.any()
+    assert solve(G, y0, solver=NewtonKrylov(krylov=1), **settings).converged.all()
+    with mock.patch.object(_newton, "_LEAST_SHARE", 1.0):  # no step is tried again
+        assert not solve(G, y0, solver=NewtonKrylov(krylov=1), **settings).converged.all()
+
+
+def test_a_step_that_failed_is_tried_again_along_the_same_line() -> None:
+    def G(y: Tensor) -> Tensor:
+        return y + torch.atan(y)
+
+    y0 = torch.full((1, 1), 1.5, dtype=torch.float64)
+    one = torch.ones(1, dtype=torch.float64)
+    found = solve(G, y0, solver=NewtonKrylov(krylov=1), max_iter=2, tol=0, relative_to=one, keep_iterates=True)
+    start, whole, shorter = (y.item() for y in found.iterates)
+    step = -math.atan(start) * (1 + start**2)
+    assert whole == pytest.approx(start + step)
+    # The parabola of slope −2 f² at the start that goes through the squared residual after the whole step.
+    growth = (math.atan(whole) / math.atan(start)) ** 2
+    assert shorter == pytest.approx(start + step / (growth + 1))
+
+
+def test_steady_flows() -> None:
+    # The Stokes iteration diverges at this viscosity.
+    flow, flows = Flow(32, 0.1), held_out_flows()
+    forcing, vorticity = flows.forcing[:8], flows.vorticity[:8]
+    with torch.no_grad():
+        plain = solve(flow.step, 0 * forcing, inputs=forcing, max_iter=40)
+        found = solve(flow.step, 0 * forcing, inputs=forcing, solver=NewtonKrylov(), max_iter=40, tol=1e-10)
+    assert not plain.converged.any()
+    assert found.converged.sum() >= 7  # one in twenty gets stuck on the way, or takes longer
+    torch.testing.assert_close(found.value[found.converged], vorticity[found.converged], rtol=0, atol=1e-6)
+
+
+def test_a_step_that_promises_nothing_is_not_taken() -> None:
+    problem = Zoo(dtype=torch.float64).non_normal(16, 16)
+    found = solve(problem.at, problem.y0, solver=NewtonKrylov(), max_iter=70, tol=1e-6)
+    assert found.converged.all()
+    with mock.patch.object(_newton, "_LEAST_GAIN", 0.0):
+        assert not solve(problem.at, problem.y0, solver=NewtonKrylov(), max_iter=70, tol=1e-6).converged.all()
 
 
 class Twice(torch.autograd.Function):
