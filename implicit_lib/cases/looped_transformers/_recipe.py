@@ -32,7 +32,7 @@ class Recipe:
         longest: statements of the longest chains that are trained on; they begin with 1, and all are used from
             `share_of_curriculum` of the steps on.
         statements: of a context, at most.
-        tokens: in a batch, at most; a batch has 16 to 64 contexts, all of one form.
+        tokens: in a batch, at most; a batch has 8 to 64 contexts, all of one form.
         before: a step begins with 0 … `before` iterations that are not differentiated, at random.
         iterations: that follow and are, each with a loss; 1 for an explicit model.
         steps, learning_rate: of Adam, the rate falling along a cosine to 0.
@@ -80,7 +80,7 @@ def recipe(preset: Preset, model: ModelName, seed: int = 0) -> Recipe:
         model=model,
         size=Size(width=width, heads=width // 32, blocks=2 * DEEP if model == "explicit-deep" else 2, factor=2),
         longest=6,
-        statements=48,
+        statements=160,
         tokens=tokens,
         before=8 if loops else 0,
         iterations=4 if loops else 1,

@@ -18,7 +18,7 @@ from ._recipe import Recipe
 
 Trained: TypeAlias = _running.Trained[Transformer]
 
-_FEWEST, _MOST = 16, 64
+_FEWEST, _MOST = 8, 64
 """Contexts of a batch."""
 
 
