@@ -70,13 +70,15 @@ def _table(prompts: Sequence[Sequence[int]], model: Huginn, max_length: int) -> 
     """(B, S) on the CPU, checked."""
     lengths = sorted({len(prompt) for prompt in prompts})
     if not lengths or lengths[0] == 0:
-        raise ValueError("a prompt must have at least one token, but one is empty; begin it with the token of beginnings")
+        raise ValueError(
+            "a prompt must have at least one token, but one is empty; begin it with the token of beginnings"
+        )
     if len(lengths) > 1:
         raise ValueError(f"prompts of one call must be equally long, but are of {lengths} tokens; call once for each")
     if not lengths[0] < max_length <= model.config.context:
         raise ValueError(
-            f"max_length must be more than the {lengths[0]} tokens of the prompt and at most the {model.config.context} "
-            f"that the model reads, but is {max_length}"
+            f"max_length must be more than the {lengths[0]} tokens of the prompt, and at most the "
+            f"{model.config.context} that the model reads, but is {max_length}"
         )
     tokens = torch.tensor([list(prompt) for prompt in prompts])
     check_tokens(tokens, model.config.vocabulary)

@@ -69,7 +69,7 @@ class Attention(nn.Module):
 def _turned(x: Tensor, turns: Tensor) -> Tensor:
     """Neighbouring entries (2j, 2j + 1) of x (B, S, 2, heads, head width) as complex numbers, times `turns`."""
     exact = torch.promote_types(x.dtype, torch.float32)
-    plane = torch.view_as_complex(x.to(exact).unflatten(-1, (-1, 2)))
+    plane = torch.view_as_complex(x.to(exact).reshape(*x.shape[:-1], -1, 2))
     return torch.view_as_real(plane * turns).flatten(-2).to(x.dtype)
 
 
@@ -92,9 +92,7 @@ class SandwichBlock(nn.Module):
 
     def __init__(self, config: HuginnConfig) -> None:
         super().__init__()
-        self.norm_1, self.norm_2, self.norm_3, self.norm_4 = (
-            RMSNorm(config.width, config.norm_eps) for _ in range(4)
-        )
+        self.norm_1, self.norm_2, self.norm_3, self.norm_4 = (RMSNorm(config.width, config.norm_eps) for _ in range(4))
         self.attn, self.mlp = Attention(config), GatedMLP(config)
 
     def forward(self, x: Tensor, turns: Tensor, mask: Tensor | None, layer: Layer | None) -> Tensor:
@@ -235,7 +233,9 @@ class Huginn(nn.Module):
             )
         total = tokens.shape[1] + (0 if cache is None else cache.seen)
         if total > self.config.context:
-            raise ValueError(f"the model reads at most {self.config.context} tokens, but {total} are given; shorten them")
+            raise ValueError(
+                f"the model reads at most {self.config.context} tokens, but {total} are given; shorten them"
+            )
         if tokens.device.type == "cpu":
             check_tokens(tokens, self.config.vocabulary)
         if cache is not None:
@@ -252,13 +252,17 @@ def check_tokens(tokens: Tensor, vocabulary: int) -> None:
     """Raise ValueError unless all of them are from 0 to vocabulary − 1."""
     unknown = tokens[(tokens < 0) | (tokens >= vocabulary)]
     if unknown.numel():
-        raise ValueError(f"tokens must be from 0 to {vocabulary - 1}, but one is {int(unknown[0])}; is it another tokenizer's?")
+        raise ValueError(
+            f"tokens must be from 0 to {vocabulary - 1}, but one is {int(unknown[0])}; is it another tokenizer's?"
+        )
 
 
 def rotation_table(config: HuginnConfig) -> Tensor:
     """cos and sin (1, context, 1, head width / 2, 2) of the angles p base^(−2j / head width) at position p, float32."""
     j = torch.arange(0, config.head_width, 2, dtype=torch.float32)
-    angles = torch.outer(torch.arange(config.context, dtype=torch.float32), config.rope_base ** (-j / config.head_width))
+    angles = torch.outer(
+        torch.arange(config.context, dtype=torch.float32), config.rope_base ** (-j / config.head_width)
+    )
     return torch.stack([angles.cos(), angles.sin()], dim=-1)[None, :, None]
 
 
