@@ -16,12 +16,11 @@ class Layer:
 
     def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """The keys and values of all tokens (B, heads, seen + S, head width), with those of new ones, of length S."""
-        seen = self._cache.seen
-        end = seen + k.shape[2]
+        seen, count = self._cache.seen, k.shape[2]
         keys, values = self._held.unbind()
-        keys[:, :, seen:end] = k
-        values[:, :, seen:end] = v
-        return keys[:, :, :end], values[:, :, :end]
+        keys.narrow(2, seen, count).copy_(k)
+        values.narrow(2, seen, count).copy_(v)
+        return keys.narrow(2, 0, seen + count), values.narrow(2, 0, seen + count)
 
 
 class Cache:
@@ -51,7 +50,7 @@ class Cache:
         self.num_steps, self.length, self.batch = num_steps, length, batch
         self.seen = 0
         shape = (config.layers(num_steps), 2, batch, config.heads, length, config.head_width)
-        self.layers = [Layer(self, held) for held in torch.empty(shape, device=device, dtype=dtype)]
+        self.layers = [Layer(self, held) for held in torch.empty(shape, device=device, dtype=dtype).unbind()]
 
     def check(self, num_steps: int, batch: int, count: int) -> None:
         """Raise ValueError unless it can take up `count` tokens more of each sequence of the batch."""

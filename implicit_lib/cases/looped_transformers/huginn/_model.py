@@ -55,9 +55,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, turns: Tensor, mask: Tensor | None, layer: Layer | None) -> Tensor:
         mixed = self.Wqkv(x).unflatten(-1, (3, self.heads, -1))  # (B, S, 3, heads, head width)
-        turned = _turned(mixed[:, :, :2] + self.qk_bias[:, 0], turns)
-        q, k = turned.permute(2, 0, 3, 1, 4)
-        v = mixed[:, :, 2].transpose(1, 2)
+        qk, v = mixed.split([2, 1], dim=2)
+        q, k = _turned(qk + self.qk_bias.squeeze(1), turns).permute(2, 0, 3, 1, 4).unbind()
+        v = v.squeeze(2).transpose(1, 2)
         if layer is not None:
             k, v = layer.extend(k, v)
         whole = q.shape[2] > 1 and mask is None
@@ -120,7 +120,7 @@ class Place:
     def __init__(self, table: Tensor, count: int, cache: Cache | None) -> None:
         seen = 0 if cache is None else cache.seen
         exact = table.to(torch.promote_types(table.dtype, torch.float32))
-        self.turns = torch.view_as_complex(exact[0, seen : seen + count])[:, :, None]  # (S, 1, 1, head width / 2)
+        self.turns = torch.view_as_complex(exact.narrow(1, seen, count)).unsqueeze(2)  # (1, S, 1, 1, head width / 2)
         self.mask: Tensor | None = None
         if seen and count > 1:
             self.mask = torch.ones(count, seen + count, dtype=torch.bool, device=table.device).tril(seen)
@@ -209,7 +209,7 @@ class Huginn(nn.Module):
     def _decoded(self, s: Tensor, place: Place, last: bool) -> Tensor:
         """The logits; the final norm acts before the coda, too."""
         x = place.through(self.transformer.coda, self.transformer.ln_f(s))
-        logits: Tensor = self.lm_head(self.transformer.ln_f(x[:, -1:] if last else x))
+        logits: Tensor = self.lm_head(self.transformer.ln_f(x.narrow(1, x.shape[1] - 1, 1) if last else x))
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def _start(self, start: Tensor | int, e: Tensor, cache: Cache | None) -> Tensor:
@@ -217,7 +217,7 @@ class Huginn(nn.Module):
         seen = 0 if cache is None else cache.seen
         count = e.shape[1]
         if isinstance(start, int):
-            start = initial_state(self.config, seen + count, start)[seen:]
+            start = initial_state(self.config, seen + count, start).narrow(0, seen, count)
         if start.shape not in (e.shape, e.shape[1:]):
             raise ValueError(
                 f"start must be of shape {tuple(e.shape)} or {tuple(e.shape[1:])}, but is {tuple(start.shape)}"
@@ -263,7 +263,7 @@ def rotation_table(config: HuginnConfig) -> Tensor:
     angles = torch.outer(
         torch.arange(config.context, dtype=torch.float32), config.rope_base ** (-j / config.head_width)
     )
-    return torch.stack([angles.cos(), angles.sin()], dim=-1)[None, :, None]
+    return torch.stack([angles.cos(), angles.sin()], dim=-1).unsqueeze(0).unsqueeze(2)
 
 
 def initial_state(config: HuginnConfig, length: int, generator: torch.Generator | int) -> Tensor:
