@@ -74,7 +74,7 @@ def test_the_last_token_alone(model: Huginn) -> None:
 
 
 def test_the_published_tensors() -> None:
-    """Names and shapes; and that 77 tensors of four bytes are all that the published files hold, but for their heads."""
+    """Names and shapes; and that 77 tensors of four bytes are all that the published files hold, but for heads."""
     config = HuginnConfig()
     with torch.device("meta"):
         model = Huginn(config)

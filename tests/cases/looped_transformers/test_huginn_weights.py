@@ -109,7 +109,10 @@ def change(path: Path) -> None:
         (lambda folder: change(folder / INDEX), f"{INDEX} (was changed|is damaged)"),
         (lambda folder: (folder / FIRST).unlink(), f"{FIRST} is missing.*download it again"),
         (lambda folder: (folder / "checksums.json").write_text("{"), "checksums.json is damaged; delete it"),
-        (lambda folder: (folder / "checksums.json").write_text('{"origin": "", "files": {}}'), "does not tell of model"),
+        (
+            lambda folder: (folder / "checksums.json").write_text('{"origin": "", "files": {}}'),
+            "does not tell of model",
+        ),
     ],
 )
 def test_what_was_downloaded_is_compared(folder: Path, damage: Callable[[Path], object], message: str) -> None:
@@ -148,7 +151,10 @@ def reshaped(tensors: dict) -> dict:
         (lambda folder: rewrite(folder, reshaped), r"adapter.weight must have the shape \(24, 48\), but is \(24, 47\)"),
         (lambda folder: (folder / INDEX).unlink(), f"has no {INDEX} and no model.safetensors"),
         (lambda folder: (folder / INDEX).write_text("[]"), f"{INDEX} is damaged"),
-        (lambda folder: (folder / INDEX).write_text('{"weight_map": {"a": "../b.safetensors"}}'), f"{INDEX} is damaged"),
+        (
+            lambda folder: (folder / INDEX).write_text('{"weight_map": {"a": "../b.safetensors"}}'),
+            f"{INDEX} is damaged",
+        ),
         (lambda folder: (folder / INDEX).write_text('{"weight_map": {"a": "b.bin"}}'), f"{INDEX} is damaged"),
     ],
 )

@@ -18,7 +18,13 @@ Weights = dict[str, Tensor]
 
 SLIPS = (
     *("one final norm", "halves of the gate swapped", "rotated by halves", "no bias", "embedding not scaled"),
-    *("embedding injected once", "norms only before", "keys not rotated", "not causal", "state before embedding swapped"),
+    *(
+        "embedding injected once",
+        "norms only before",
+        "keys not rotated",
+        "not causal",
+        "state before embedding swapped",
+    ),
 )
 """Ways to get the architecture wrong."""
 
