@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -23,12 +24,14 @@ from implicit_lib.cases.looped_transformers.huginn import (
     TrainingInterrupted,
     UnreachableError,
     __main__,
+    _weights,
     contrast_pairs,
     generate,
     measure,
     random_model,
     word_distance,
 )
+from tests.cases.looped_transformers.tiny_huginn import write_shards, write_tokenizer
 
 SETTINGS = Settings(steps=(1, 3), max_length=24, seed=5)
 PAIRS = [("what is red", "what is raw"), ("a cat", "a dog"), ("a b", "a c")]
@@ -195,6 +198,25 @@ def test_without_a_network_the_command_rehearses_and_says_so(
     assert lines[-2].startswith("REHEARSAL") and "no result" in lines[-2]
     assert [path.name for path in tmp_path.iterdir()] == ["rehearsal.json"]
     assert json.loads((tmp_path / "rehearsal.json").read_text())["settings"]["model"].startswith("REHEARSAL")
+
+
+def test_the_command_with_weights_from_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a small model in the form of the published one; and no further once a file was changed."""
+    small = dataclasses.replace(MODEL, vocabulary=260)
+    monkeypatch.setattr(_weights, "HuginnConfig", lambda: small)
+    folder = tmp_path / "weights"
+    write_shards(random_model(small, 0), folder)
+    write_tokenizer(folder / "tokenizer.json")
+    assert command(tmp_path, "--weights", str(folder), "--dtype", "float32") == 0
+    told, results = capsys.readouterr().out, json.loads((tmp_path / "huginn-0125.json").read_text())
+    assert results["settings"]["dtype"] == "float32" and results["pairs"] == [list(p) for p in contrast_pairs()[:2]]
+    assert "REHEARSAL" not in told and "t = 2: distance" in told and "29 at t = 2 to 53 at t = 16" in told
+    shard = folder / "model-00002-of-00004.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-4] + b"\0\1\2\3")
+    assert command(tmp_path, "--weights", str(folder), "--dtype", "float32") == 1
+    assert f"{shard} was changed" in capsys.readouterr().err
 
 
 def test_a_folder_without_weights_is_no_rehearsal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,11 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import tokenizers
-from tokenizers.decoders import ByteLevel as ByteLevelDecoder
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel
-from tokenizers.processors import TemplateProcessing
 
 from implicit_lib.cases.looped_transformers.huginn import (
     ByteTokenizer,
@@ -18,27 +13,12 @@ from implicit_lib.cases.looped_transformers.huginn import (
     PublishedTokenizer,
     WeightsError,
 )
-
-ENDS = ["<|begin_text|>", "<|end_text|>", "<|end_turn|>"]
-
-
-def write(path: Path, names: list[str]) -> Path:
-    """A tokenizer of bytes, with "th" as one token more, which adds a beginning and an end by itself."""
-    letters = sorted(ByteLevel.alphabet())
-    model = BPE({letter: i for i, letter in enumerate([*letters, "th"])}, [("t", "h")])
-    made = tokenizers.Tokenizer(model)
-    made.pre_tokenizer, made.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
-    made.add_special_tokens(names)
-    if len(names) == 3:
-        numbers = [(name, made.token_to_id(name)) for name in names[:2]]
-        made.post_processor = TemplateProcessing(single=f"{names[0]} $A {names[1]}", special_tokens=numbers)
-    made.save(str(path))
-    return path
+from tests.cases.looped_transformers.tiny_huginn import ENDS, write_tokenizer
 
 
 def test_a_prompt_begins_and_does_not_end(tmp_path: Path) -> None:
     text = "the thé 日"
-    tokenizer = PublishedTokenizer(write(tmp_path / "tokenizer.json", ENDS))
+    tokenizer = PublishedTokenizer(write_tokenizer(tmp_path / "tokenizer.json"))
     tokens = tokenizer.encode(text)
     assert tokens[0] == 257 and tokenizer.stop == (258, 259) and not set(tokens) & {258, 259}
     assert tokens.count(256) == 2 and len(tokens) == 1 + len(text.encode()) - 2
@@ -56,7 +36,7 @@ def test_a_file_that_is_no_tokenizer(tmp_path: Path, content: str | None) -> Non
 
 def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no token <\|end_turn\|>"):
-        PublishedTokenizer(write(tmp_path / "tokenizer.json", ENDS[:2]))
+        PublishedTokenizer(write_tokenizer(tmp_path / "tokenizer.json", ENDS[:2]))
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

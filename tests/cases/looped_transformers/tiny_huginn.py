@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
+import tokenizers
 import torch
 from safetensors.torch import save_file
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 
 from implicit_lib.cases.looped_transformers.huginn import Huginn, HuginnConfig, random_model
@@ -15,6 +21,8 @@ from implicit_lib.cases.looped_transformers.huginn import Huginn, HuginnConfig, 
 TINY = HuginnConfig(width=24, heads=3, feed_forward=40, vocabulary=50, context=64)
 
 Weights = dict[str, Tensor]
+
+ENDS = ("<|begin_text|>", "<|end_text|>", "<|end_turn|>")
 
 SLIPS = (
     *("one final norm", "halves of the gate swapped", "rotated by halves", "no bias", "embedding not scaled"),
@@ -125,3 +133,17 @@ def write_shards(model: Huginn, folder: Path, *, copy_apart: bool = True) -> dic
     content = {"metadata": {"total_size": 0}, "weight_map": places}
     (folder / "model.safetensors.index.json").write_text(json.dumps(content))
     return places
+
+
+def write_tokenizer(path: Path, names: Sequence[str] = ENDS) -> Path:
+    """A tokenizer of bytes, with "th" as one token more, which adds a beginning and an end by itself."""
+    letters = sorted(ByteLevel.alphabet())
+    model = BPE({letter: i for i, letter in enumerate([*letters, "th"])}, [("t", "h")])
+    made = tokenizers.Tokenizer(model)
+    made.pre_tokenizer, made.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
+    made.add_special_tokens(list(names))
+    if len(names) == 3:
+        numbers = [(name, made.token_to_id(name)) for name in names[:2]]
+        made.post_processor = TemplateProcessing(single=f"{names[0]} $A {names[1]}", special_tokens=numbers)
+    made.save(str(path))
+    return path

@@ -81,8 +81,7 @@ def measure(
     Raises:
         TrainingInterrupted: by Ctrl-C, once the batch at hand is answered.
         CheckpointError: the file is damaged, or of other settings.
-        RecipeError: the memory does not suffice for the batch.
-        ValueError: a prompt is too long.
+        RecipeError: a prompt is too long, or the memory does not suffice for the batch.
     """
     head = {
         "settings": {**dataclasses.asdict(settings), "steps": list(settings.steps), **about},
@@ -147,6 +146,8 @@ def _answer(model: Huginn, tokenizer: Tokenizer, prompts: list[str], t: int, set
         completions = generate(
             model, read, num_steps=t, max_length=settings.max_length, stop=tokenizer.stop, start=settings.seed
         )
+    except ValueError as error:  # of the settings, for the prompts are words
+        raise RecipeError(str(error)) from None
     except torch.cuda.OutOfMemoryError:
         raise RecipeError(
             f"the GPU has no room for {len(prompts)} prompts at {t} steps; run again with a smaller --batch"
