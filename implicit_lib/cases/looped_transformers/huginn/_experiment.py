@@ -1,7 +1,8 @@
 """How far the answers to two prompts that differ by one word are apart, against the number of steps.
 
-The paper's Figure 9 and Table 2. Both prompts of a pair begin with the same noise s_0, as do all others and all
-numbers of steps. The authors draw it anew for each answer, which sets answers apart that differ in nothing else.
+The paper's Figure 9 and Table 2: the most probable token each time, up to 128 with the prompt, and the distance between
+the texts in words, prompts included. Here all prompts and all numbers of steps begin with the same noise s_0, position
+by position. The authors draw it anew for each answer, which sets answers apart that differ in nothing else.
 """
 
 from __future__ import annotations
