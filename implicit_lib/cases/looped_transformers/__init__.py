@@ -1,6 +1,7 @@
 """Looped transformers: a few blocks that are iterated until every token's answer rests.
 
-The paper's Section 3.4, on a model that is trained here: assignment chains, solved by iteration.
+The paper's Section 3.4, on a model that is trained here: assignment chains, solved by iteration. The paper's own model
+is in `huginn`.
 """
 
 from implicit_lib.cases._files import WeightsError as WeightsError
