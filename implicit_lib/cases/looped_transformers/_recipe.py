@@ -31,7 +31,7 @@ class Recipe:
         size: of the transformer.
         longest: statements of the longest chains that are trained on; they begin with 1, and all are used from
             `share_of_curriculum` of the steps on.
-        statements: of a context, at most.
+        statements: of a context, at most; a fifth of them when training begins.
         tokens: in a batch, at most; a batch has 8 to 64 contexts, all of one form.
         before: a step begins with 0 … `before` iterations that are not differentiated, at random.
         iterations: that follow and are, each with a loss; 1 for an explicit model.

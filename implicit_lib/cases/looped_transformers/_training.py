@@ -21,6 +21,9 @@ Trained: TypeAlias = _running.Trained[Transformer]
 _FEWEST, _MOST = 8, 64
 """Contexts of a batch."""
 
+_FIRST = 0.2
+"""The share of the statements that contexts have at most when training begins."""
+
 
 def train(
     recipe: Recipe,
@@ -77,11 +80,15 @@ class _Run(_running.StepRun[Transformer]):
         return torch.stack(losses).mean()
 
     def _contexts(self) -> Chains:
-        """A batch of one form: the longer of two random lengths that the curriculum allows, and so many chains."""
-        part = self.done / (self.recipe.steps * self.recipe.share_of_curriculum)
+        """A batch of one form: the longer of two random lengths that the curriculum allows, and a random number of them.
+
+        Among many statements the loop does not learn to look one up. It begins with few.
+        """
+        part = min(self.done / (self.recipe.steps * self.recipe.share_of_curriculum), 1.0)
+        statements = int(self.recipe.statements * (_FIRST + (1 - _FIRST) * part))
         longest = 1 + min(self.recipe.longest - 1, int(part * self.recipe.longest))
         length = 1 + max(self._below(longest), self._below(longest))
-        chains = 2 + self._below(self.recipe.statements // length - 1)
+        chains = 2 + self._below(statements // length - 1)
         batch = min(max(self.recipe.tokens // (chains * length), _FEWEST), _MOST)
         return draw(batch, chains, length, self.random)
 
