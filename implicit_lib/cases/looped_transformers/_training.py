@@ -80,7 +80,7 @@ class _Run(_running.StepRun[Transformer]):
         return torch.stack(losses).mean()
 
     def _contexts(self) -> Chains:
-        """A batch of one form: the longer of two random lengths that the curriculum allows, and a random number of them.
+        """A batch of one form: the longer of two random lengths that the curriculum allows, and some chains of it.
 
         Among many statements the loop does not learn to look one up. It begins with few.
         """
