@@ -27,7 +27,7 @@ def run_notebooks(app: Sphinx) -> None:
     config = app.env.mystnb_config
     shutil.rmtree(config.execution_cache_path, ignore_errors=True)
     cache = get_cache(config.execution_cache_path)
-    for document in reversed(app.config.external_site_map):  # the later chapters take longer: they begin
+    for document in reversed(list(app.config.external_site_map)):  # the later chapters take longer: they begin
         if (path := Path(app.srcdir, f"{document}.ipynb")).exists():
             cache.add_nb_to_project(str(path))
     # Kernels that each want every core hold each other up.
