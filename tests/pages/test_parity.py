@@ -16,7 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from implicit_lib.explore import Explorer, History, Slider, TorchSystem
 from implicit_lib.explore._explorer import PanelArrays
@@ -108,9 +108,14 @@ MOVE = """async (element, moved) => {
 }"""
 
 
-def drawn(page: Page, name: str, controls: dict[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
-    arrays, readouts = json.loads(page.locator(f"rich-explorer[name={name}]").evaluate(MOVE, controls))
+def moved(figure: Locator, controls: dict[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
+    """What a figure of a page shows, once its controls are set so: its arrays, and its numbers."""
+    arrays, readouts = json.loads(figure.evaluate(MOVE, controls))
     return arrays, readouts
+
+
+def drawn(page: Page, name: str, controls: dict[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
+    return moved(page.locator(f"rich-explorer[name={name}]"), controls)
 
 
 def test_the_page_draws_what_the_kernel_computes(chapter: tuple[Path, Page]) -> None:

@@ -19,7 +19,7 @@ from tests.conftest import Visit, blank, visit
 from tests.explore.pictured import SIDE, explorer
 from tests.pages.one_figure import built, served
 from tests.pages.test_pages import AXE
-from tests.pages.test_parity import MOVE, distances, settings
+from tests.pages.test_parity import distances, moved, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -130,7 +130,7 @@ def put(figure: Locator, name: str, data: bytes) -> None:
 
 
 def shown(figure: Locator) -> np.ndarray[Any, Any]:
-    drawn, _ = figure.evaluate(MOVE, {})
+    drawn, _ = moved(figure, {})
     return np.array(drawn["Pictures"]["given"]["pixels"])
 
 
@@ -159,15 +159,15 @@ def test_a_picture_of_the_right_size_arrives_exactly(figure: Locator, engine: Ex
     value = photograph.own(read_photograph(data, SIDE))
     put(figure, "exact.png", data)
     assert figure.evaluate("(element) => element.figure.settings.picture") == value
-    for moved in ({"picture": "noise"}, {"picture": value, "t": 5, "gain": 0.75}):
-        drawn, _ = figure.evaluate(MOVE, moved)
-        assert max(distances(engine.arrays(**{"t": 2, "gain": 1.0} | moved), drawn)) <= 1e-4
-    figure.evaluate(MOVE, {"t": 2, "gain": 1.0})
+    for change in ({"picture": "noise"}, {"picture": value, "t": 5, "gain": 0.75}):
+        drawn, _ = moved(figure, change)
+        assert max(distances(engine.arrays(**{"t": 2, "gain": 1.0} | change), drawn)) <= 1e-4
+    moved(figure, {"t": 2, "gain": 1.0})
 
 
 def test_the_page_draws_what_the_kernel_computes(figure: Locator, engine: Explorer) -> None:
     for controls in settings(engine):
-        drawn, _ = figure.evaluate(MOVE, controls)
+        drawn, _ = moved(figure, controls)
         assert max(distances(engine.arrays(**controls), drawn)) <= 1e-4, controls
 
 
@@ -176,14 +176,14 @@ def test_a_refused_file_leaves_the_figure(figure: Locator, name: str) -> None:
     data, reason = REFUSED[name]
     with pytest.raises(PhotographError):
         read_photograph(data, SIDE)
-    before, _ = figure.evaluate(MOVE, {"picture": "ramp", "t": 2})
+    before, _ = moved(figure, {"picture": "ramp", "t": 2})
     put(figure, name, data)
     refusal = figure.locator(".refusal")
     expect(refusal).to_contain_text("Refused: the ")
     expect(refusal).to_contain_text(reason)
     expect(refusal).to_have_attribute("role", "status")
     assert "\n" not in refusal.inner_text()
-    after, _ = figure.evaluate(MOVE, {"t": 2})
+    after, _ = moved(figure, {"t": 2})
     assert after == before
     assert reason in refusal.inner_text()  # until the reader chooses something else
     figure.get_by_label("Photograph", exact=True).select_option("noise")
@@ -201,7 +201,7 @@ def test_a_file_of_too_many_bytes_is_refused_unread(figure: Locator, tmp_path: P
 @pytest.mark.parametrize("value", ["", "cat", "A" * (4 * SIDE**2 - 1), "A" * (4 * SIDE**2 - 1) + "=", None, 3])
 def test_no_other_value_is_taken(figure: Locator, value: Any) -> None:
     with pytest.raises(Exception, match="does not take"):
-        figure.evaluate(MOVE, {"picture": value})
+        moved(figure, {"picture": value})
 
 
 def test_is_used_by_keyboard(visited: Visit, figure: Locator) -> None:
@@ -236,7 +236,7 @@ def handle(figure: Locator) -> Any:
 
 
 def test_a_later_choice_overtakes_a_slow_file(figure: Locator) -> None:
-    figure.evaluate(MOVE, {"picture": "ramp"})
+    moved(figure, {"picture": "ramp"})
     buffer = files()["large.jpg"]
     figure.get_by_label("or open your own").set_input_files(
         {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": buffer}

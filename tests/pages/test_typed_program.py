@@ -19,7 +19,7 @@ from tests.cases.linear_programs.typed import CHANGES, INFEASIBLE, SOLVED, UNBOU
 from tests.conftest import Visit, visit
 from tests.pages.one_figure import built, served
 from tests.pages.test_pages import AXE
-from tests.pages.test_parity import MOVE, distance, distances
+from tests.pages.test_parity import distance, distances, moved
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,7 +63,7 @@ def test_the_page_draws_what_the_kernel_computes(engine: Explorer, figure: Locat
     for t, change in ((0, 0.0), (1, -0.006), (12, 0.004)):
         settings = {"program": SOLVED[label].strip(), "t": t, "change": change}
         arrays, numbers = engine.frame(**settings)
-        drawn, said = figure.evaluate(MOVE, settings)
+        drawn, said = moved(figure, settings)
         assert max(distances(arrays, drawn)) <= 1e-6, settings
         theirs = np.array([said[name] for name in numbers], dtype=float)
         assert distance(np.array(list(numbers.values())), theirs) <= 1e-6
@@ -78,21 +78,21 @@ def test_the_page_draws_what_the_kernel_computes(engine: Explorer, figure: Locat
 def test_a_refused_text_leaves_the_figure(engine: Explorer, figure: Locator, text: str, reason: str) -> None:
     """With the kernel's reason, where it is about a line; and what else is moved still moves it."""
     good = SOLVED["without bounds"]
-    before, _ = figure.evaluate(MOVE, {"program": good, "t": 2, "change": 0.0})
+    before, _ = moved(figure, {"program": good, "t": 2, "change": 0.0})
     expect(field(figure)).to_have_attribute("aria-invalid", "false")
-    after, _ = figure.evaluate(MOVE, {"program": text})
+    after, _ = moved(figure, {"program": text})
     assert after == before
     expect(figure.locator(".refusal")).to_contain_text(reason)
     expect(figure.locator(".refusal")).to_have_attribute("role", "status")
     expect(field(figure)).to_have_attribute("aria-invalid", "true")
-    drawn, _ = figure.evaluate(MOVE, {"t": 5})
+    drawn, _ = moved(figure, {"t": 5})
     assert max(distances(engine.arrays(program=good, t=5), drawn)) <= 1e-6
-    figure.evaluate(MOVE, {"program": SOLVED["four variables"].strip()})
+    moved(figure, {"program": SOLVED["four variables"].strip()})
     expect(figure.locator(".refusal")).to_have_text("")
 
 
 def test_is_typed_and_applied_by_keyboard(visited: Visit, engine: Explorer, figure: Locator) -> None:
-    figure.evaluate(MOVE, {"program": SOLVED["four variables"].strip(), "t": 3, "change": 0.0})
+    moved(figure, {"program": SOLVED["four variables"].strip(), "t": 3, "change": 0.0})
     keys = visited.page.keyboard
     field(figure).focus()
     keys.press("Control+A")
@@ -105,13 +105,13 @@ def test_is_typed_and_applied_by_keyboard(visited: Visit, engine: Explorer, figu
     assert field(figure).input_value().startswith("max: p")
     field(figure).press("Control+Enter")
     expect(figure.locator(".said")).to_have_text("HiGHS's optimum: p = 1.000, q = 2.000.")
-    drawn, _ = figure.evaluate(MOVE, {"t": 4})
+    drawn, _ = moved(figure, {"t": 4})
     assert max(distances(engine.arrays(program=field(figure).input_value(), t=4), drawn)) <= 1e-6
     assert drawn["Graph"]["optimum"]["y"][:2] == pytest.approx([1, 2])
     field(figure).fill("min: p + ")
     figure.get_by_role("button", name="Apply").click()
     expect(figure.locator(".refusal")).to_contain_text("the line 'min: p +' cannot be read at '+'")
-    assert figure.evaluate("async (explorer) => explorer.arrays()") == drawn
+    assert moved(figure, {})[0] == drawn
 
 
 def test_an_example_is_picked(figure: Locator) -> None:
@@ -125,7 +125,7 @@ def test_an_example_is_picked(figure: Locator) -> None:
 def test_highs_waits_for_the_first_program(browser: Browser, address: str) -> None:
     with visit(browser, f"{address}/light.html") as visited:
         figure = visited.page.locator("rich-explorer")
-        figure.evaluate(MOVE, {"t": 6, "change": 0.002})
+        moved(figure, {"t": 6, "change": 0.002})
         assert [each.url for each in visited.responses if "highs" in each.url or "linear_" in each.url] == []
         with visited.page.expect_response("**/highs/highs.wasm"):
             figure.get_by_label("Examples").select_option("of least norm")
@@ -283,7 +283,7 @@ def test_is_accessible_in_every_state(browser: Browser, address: str, theme: str
         visited.page.add_script_tag(path=AXE)
         figure = visited.page.locator("rich-explorer")
         for text in (SOLVED["four variables"].strip(), INFEASIBLE, SOLVED["full"]):
-            figure.evaluate(MOVE, {"program": text})
+            moved(figure, {"program": text})
             violations = visited.page.evaluate("async () => (await axe.run('rich-explorer')).violations")
             assert [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in violations] == []
             assert visited.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
