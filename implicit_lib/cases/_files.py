@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,19 @@ class WeightsError(RuntimeError):
     """Weights or a card that cannot be read; the message says which file and how to make it again."""
 
 
-def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write them under their names, whole or not at all, making the folder where there is none."""
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write what becomes `path` if nothing fails meanwhile; makes the folder where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, unfinished)
+    yield unfinished
     unfinished.replace(path)
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write them under their names, whole or not at all, making the folder where there is none."""
+    with whole(path) as unfinished:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, unfinished)
 
 
 def read_tensors(path: Path, names: Iterable[str]) -> list[Tensor]:
@@ -37,6 +45,11 @@ def read_tensors(path: Path, names: Iterable[str]) -> list[Tensor]:
         return [held[name] for name in names]
     except (OSError, SafetensorError, KeyError) as error:
         raise WeightsError(f"{path} cannot be read ({type(error).__name__}); delete it to begin again") from None
+
+
+def five_digits(value: Tensor | float) -> float:
+    """The number as cards tell it."""
+    return float(f"{float(value):.4e}")
 
 
 def write_card(card: Mapping[str, Any], path: Path) -> None:

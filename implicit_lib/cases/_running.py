@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import nn
 
-from ._files import WeightsError, write_card, write_tensors
+from ._files import WeightsError, whole, write_card, write_tensors
 
 Card = dict[str, Any]
 M = TypeVar("M", bound=nn.Module)
@@ -237,10 +237,8 @@ def add_options(command: argparse.ArgumentParser, folder: str) -> None:
 
 def write_checkpoint(recipe: Mapping[str, Any], state: Mapping[str, Any], path: Path) -> None:
     """Write the recipe and the state of its run, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    torch.save({"recipe": dict(recipe), "state": dict(state)}, unfinished)
-    unfinished.replace(path)
+    with whole(path) as unfinished:
+        torch.save({"recipe": dict(recipe), "state": dict(state)}, unfinished)
 
 
 def read_checkpoint(recipe: Mapping[str, Any], path: Path) -> dict[str, Any]:

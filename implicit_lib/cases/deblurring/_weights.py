@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._files import five_digits, load_weights, parameter_count
 from implicit_lib.cases._running import Progress, found_card, train_once, write_trained
 
 from . import _berkeley
@@ -151,9 +151,9 @@ def metrics(model: nn.Module, observed: Observed) -> dict[str, Any]:
         told |= {
             "residual": _told(found.residual),
             "psnr_from_blurred": _told(other.psnr),
-            "limit": {name: [_rounded(value) for value in values] for name, values in limit._asdict().items()},
+            "limit": {name: [five_digits(value) for value in values] for name, values in limit._asdict().items()},
             "modulus": {
-                str(t): _rounded(each) for t, each in zip((1, 10, 100), moduli(model, some).amax(dim=1), strict=True)
+                str(t): five_digits(each) for t, each in zip((1, 10, 100), moduli(model, some).amax(dim=1), strict=True)
             },
         }
     return told
@@ -161,15 +161,11 @@ def metrics(model: nn.Module, observed: Observed) -> dict[str, Any]:
 
 def _told(values: Tensor) -> dict[str, float]:
     """A value for each of CARD_ITERATIONS, or the only one."""
-    return {str(t): _rounded(value) for t, value in zip(CARD_ITERATIONS, values, strict=False)}
+    return {str(t): five_digits(value) for t, value in zip(CARD_ITERATIONS, values, strict=False)}
 
 
 def _at_iterations(values: Tensor) -> dict[str, float]:
-    return {str(t): _rounded(values[t - 1]) for t in CARD_ITERATIONS if t <= len(values)}
-
-
-def _rounded(value: Tensor) -> float:
-    return float(f"{value.item():.4e}")
+    return {str(t): five_digits(values[t - 1]) for t in CARD_ITERATIONS if t <= len(values)}
 
 
 def recipe_of(card: dict[str, Any]) -> Recipe:

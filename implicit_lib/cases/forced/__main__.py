@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from implicit_lib.cases._files import data_hash, parameter_count
+from implicit_lib.cases._files import data_hash, five_digits, parameter_count
 
 from ._operator import Operator
 from ._recipe import FLOORS, TARGETS, Recipe
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
                 operator = train(recipe)
                 seconds.setdefault(recipe.name, round(time.process_time() - before, 1))
                 kept.setdefault(recipe.name, operator)
-                found = {name: float(f"{value:.4e}") for name, value in evaluate(operator, target).items()}
+                found = {name: five_digits(value) for name, value in evaluate(operator, target).items()}
                 metrics.setdefault(recipe.name, []).append(found)
                 print(f"seed {seed}, {recipe.name}: {found}", flush=True)
         write(kept, _card(metrics, seconds), options.output)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import WeightsError, data_hash
+from implicit_lib.cases._files import WeightsError, data_hash, five_digits
 from implicit_lib.cases._running import Progress
 
 from ._evaluation import FIELDS, Model, errors, perturbation, relative_error
@@ -199,7 +199,7 @@ def _of_model(model: Model, some: Instances, twice: Instances, timed: bool) -> d
 def _of_highs(some: Instances) -> tuple[dict[str, float], float]:
     """L of the true map in every field, and seconds a program."""
     sensitivity: dict[str, float] = {
-        field: float(f"{true_sensitivity(some.programs, some.solutions, field).mean():.4e}") for field in FIELDS
+        field: five_digits(true_sensitivity(some.programs, some.solutions, field).mean()) for field in FIELDS
     }
     few = some.programs.take(slice(0, _TIMED))
     return sensitivity, float(f"{_fastest(lambda: optimum(few)) / len(few.c):.3e}")
@@ -210,7 +210,7 @@ def _first(instances: Instances, count: int) -> Instances:
 
 
 def _picked(values: Tensor, at: tuple[int, ...]) -> dict[str, float]:
-    return {str(t): float(f"{values[t - 1]:.4e}") for t in at if t <= len(values)}
+    return {str(t): five_digits(values[t - 1]) for t in at if t <= len(values)}
 
 
 def _primal_dual_results(some: Instances) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _primal_dual_results(some: Instances) -> dict[str, Any]:
     def error(instances: Instances, weight: float) -> dict[str, float]:
         found = primal_dual(instances.programs, _PRIMAL_DUAL, weight=weight)
         means = [relative_error(y, instances.solutions).mean() for y in found]
-        return {str(k): float(f"{e:.4e}") for k, e in zip(_PRIMAL_DUAL, means, strict=True)}
+        return {str(k): five_digits(e) for k, e in zip(_PRIMAL_DUAL, means, strict=True)}
 
     tuning = {f"{weight:g}": error(training, weight) for weight in _WEIGHTS}
     best = min(_WEIGHTS, key=lambda weight: tuning[f"{weight:g}"]["1000"])

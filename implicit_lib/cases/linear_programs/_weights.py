@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._files import five_digits, load_weights, parameter_count
 from implicit_lib.cases._running import Progress, train_once, write_trained
 
 from ._evaluation import FIELDS, Model, errors, moduli, sensitivity
@@ -81,16 +81,15 @@ def metrics(model: Model, instances: Instances) -> dict[str, Any]:
     }
     if isinstance(model, ImplicitGNN):
         largest = moduli(model, instances.programs).amax(dim=0)
-        found["modulus"] = {"largest": _rounded(largest.max()), "below_one": _rounded((largest < 1).double().mean())}
+        found["modulus"] = {
+            "largest": five_digits(largest.max()),
+            "below_one": five_digits((largest < 1).double().mean()),
+        }
     return found
 
 
 def _at_iterations(values: torch.Tensor) -> dict[str, float]:
-    return {str(t): _rounded(values[t - 1]) for t in CARD_ITERATIONS if t <= len(values)}
-
-
-def _rounded(value: torch.Tensor) -> float:
-    return float(f"{value.item():.4e}")
+    return {str(t): five_digits(values[t - 1]) for t in CARD_ITERATIONS if t <= len(values)}
 
 
 def recipe_of(card: dict[str, Any]) -> Recipe:

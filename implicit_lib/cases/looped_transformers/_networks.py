@@ -15,6 +15,7 @@ from implicit_lib.model import ImplicitModel
 from ._chains import NAMES, VALUES, Chains
 
 _SMALLEST = 1e-6
+"""Is added to the mean square that a state is divided by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +35,6 @@ class Size:
     factor: int
 
 
-class RootMeanSquare(nn.Module):
-    """x / rms(x), times a learned number for each of d features (…, d). Source: Zhang, Sennrich 2019."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
-        scaled: Tensor = x * (x.square().mean(dim=-1, keepdim=True) + _SMALLEST).rsqrt() * self.weight
-        return scaled
-
-
 class Block(nn.Module):
     """Attention of every token to all, then a feed-forward layer, each added to the state (B, n, d).
 
@@ -59,7 +47,7 @@ class Block(nn.Module):
         super().__init__()
         d = size.width
         self.heads = size.heads
-        self.before_attention, self.before_feed = RootMeanSquare(d), RootMeanSquare(d)
+        self.before_attention, self.before_feed = nn.RMSNorm(d, _SMALLEST), nn.RMSNorm(d, _SMALLEST)
         self.read = nn.Linear(d, 3 * d, bias=False)
         self.write = nn.Linear(d, d, bias=False)
         self.feed = nn.Linear(d, size.factor * d)
@@ -84,7 +72,7 @@ class Core(nn.Module):
         self.width = size.width
         self.mix = nn.Linear(2 * size.width, size.width, bias=False)
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.blocks))
-        self.after = RootMeanSquare(size.width)
+        self.after = nn.RMSNorm(size.width, _SMALLEST)
 
     def forward(self, h: Tensor, e: Tensor) -> Tensor:
         """The next state."""

@@ -58,12 +58,17 @@ class Recipe:
     @property
     def name(self) -> str:
         """The name of its files."""
-        return self.model if self.seed == 0 else f"{self.model}-seed{self.seed}"
+        return name_of(self.model, self.seed)
 
     def build(self) -> Transformer:
         """The untrained model, its weights drawn from torch's current random state."""
         kind = LoopedTransformer if self.model == "looped" else ExplicitTransformer
         return kind(self.size, ChainEmbedding(self.size.width), VALUES)
+
+
+def name_of(model: ModelName, seed: int) -> str:
+    """The name of the files of a trained model."""
+    return model if seed == 0 else f"{model}-seed{seed}"
 
 
 def recipe(preset: Preset, model: ModelName, seed: int = 0) -> Recipe:

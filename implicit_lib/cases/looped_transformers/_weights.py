@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._files import five_digits, load_weights, parameter_count
 from implicit_lib.cases._running import Progress, train_once, write_trained
 
 from ._chains import flipped
 from ._evaluation import accuracy, contexts_of, rests, separation
 from ._networks import LoopedTransformer, Size, Transformer
-from ._recipe import ModelName, Recipe
+from ._recipe import ModelName, Recipe, name_of
 from ._training import train
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -64,18 +64,14 @@ def metrics(model: Transformer) -> dict[str, Any]:
     for length, every in AT.items():
         at = every if loops else (1,)
         shares = accuracy(model, contexts_of(length, _CONTEXTS[length]), at).mean(dim=1)
-        told["accuracy"][str(length)] = {str(t): _rounded(share) for t, share in zip(at, shares, strict=True)}
+        told["accuracy"][str(length)] = {str(t): five_digits(share) for t, share in zip(at, shares, strict=True)}
     contexts = contexts_of(16, 100)
     parted = separation(model, contexts, flipped(contexts, 0), 0, 32)
-    told["separation"] = {name: [_rounded(v) for v in values] for name, values in parted._asdict().items()}
+    told["separation"] = {name: [five_digits(v) for v in values] for name, values in parted._asdict().items()}
     if isinstance(model, LoopedTransformer):
         some = contexts.take(slice(0, 20))
-        told["rest"] = {str(t): _rounded(rests(model, some, t).max()) for t in (64, 500)}
+        told["rest"] = {str(t): five_digits(rests(model, some, t).max()) for t in (64, 500)}
     return told
-
-
-def _rounded(value: torch.Tensor) -> float:
-    return float(f"{value.item():.4e}")
 
 
 def recipe_of(card: dict[str, Any]) -> Recipe:
@@ -90,7 +86,8 @@ def read_card(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS) -> dic
     Raises:
         WeightsError: it is missing or damaged.
     """
-    return _files.read_card(_path(model, seed, folder, "json"), recipe_of, remedy=_remedy(model, seed, folder))
+    path = folder / f"{name_of(model, seed)}.json"
+    return _files.read_card(path, recipe_of, remedy=_remedy(model, seed, folder))
 
 
 def load(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> Transformer:
@@ -105,13 +102,10 @@ def load(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS, device: tor
     Raises:
         WeightsError: its card or its weights are missing or damaged.
     """
-    module = recipe_of(read_card(model, seed=seed, folder=folder)).build()
-    load_weights(module, _path(model, seed, folder, "safetensors"), remedy=_remedy(model, seed, folder))
+    recipe = recipe_of(read_card(model, seed=seed, folder=folder))
+    module = recipe.build()
+    load_weights(module, folder / f"{recipe.name}.safetensors", remedy=_remedy(model, seed, folder))
     return module.to(device).eval()
-
-
-def _path(model: ModelName, seed: int, folder: Path, kind: str) -> Path:
-    return folder / f"{model if seed == 0 else f'{model}-seed{seed}'}.{kind}"
 
 
 def _remedy(model: ModelName, seed: int, folder: Path) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._files import five_digits, load_weights, parameter_count
 from implicit_lib.cases._running import Progress, RecipeError, found_card, train_once, write_trained
 from implicit_lib.model import ImplicitModel
 
@@ -130,7 +130,7 @@ def write_model(recipe: Recipe, trained: Trained, data: _Data, folder: Path) -> 
                 "flows": data.origin,
                 "sha256": data.sha256,
                 "viscosity": data.viscosity,
-                "imbalance": float(f"{missed.mean():.4e}"),
+                "imbalance": five_digits(missed.mean()),
             },
             "parameters": parameter_count(trained.model),
             "metrics": metrics(trained.model, data.test, data.viscosity),
@@ -171,7 +171,7 @@ def _told(values: Tensor, at: tuple[int, ...]) -> dict[str, float]:
 
 
 def _digits(values: Tensor) -> list[float]:
-    return [float(f"{value:.4e}") for value in values.tolist()]
+    return [five_digits(value) for value in values]
 
 
 def recipe_of(card: dict[str, Any]) -> Recipe:

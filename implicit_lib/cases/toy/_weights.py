@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from implicit_lib.cases import _files
-from implicit_lib.cases._files import load_weights, parameter_count
+from implicit_lib.cases._files import five_digits, load_weights, parameter_count
 from implicit_lib.cases._running import Progress, train_once, write_trained
 
 from ._evaluation import evaluate
@@ -42,7 +42,7 @@ def metrics(model: nn.Module, recipe: Recipe) -> dict[str, dict[str, float]]:
     """For t in CARD_ITERATIONS (1 only, without a state): rms error, maximum error and L_t, to five digits."""
     found = evaluate(model, Target(recipe.target), iterations=max(CARD_ITERATIONS))
     return {
-        str(t): {name: float(f"{getattr(found, name)[t - 1].item():.4e}") for name in ("rms", "maximum", "lipschitz")}
+        str(t): {name: five_digits(getattr(found, name)[t - 1]) for name in ("rms", "maximum", "lipschitz")}
         for t in CARD_ITERATIONS
         if t <= len(found.rms)
     }

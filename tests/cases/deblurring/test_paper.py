@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 
@@ -40,6 +38,7 @@ from implicit_lib.cases.deblurring._blur import Blur
 from implicit_lib.cases.deblurring._training import _Run
 from tests.cases.deblurring.berkeley_archive import checksum, packed, photographs, server
 from tests.cases.deblurring.problems import StandIn, pictures, put_in_deepinvs_place, short_paper, silent
+from tests.cases.keyboard import ctrl_c_at
 
 FILES = photographs()
 
@@ -118,13 +117,9 @@ def test_other_photographs_do_not_slip_into_a_run(
 ) -> None:
     """Begun on the shipped ones, interrupted, and gone on with when the network is back."""
 
-    def press_ctrl_c(line: str) -> None:
-        if "step 2/" in line:
-            os.kill(os.getpid(), signal.SIGINT)
-
     monkeypatch.setattr(_running, "_LATE", -1.0)
     with pytest.raises(TrainingInterrupted):
-        weights.train_and_write(short_paper("denoiser"), tmp_path, progress=press_ctrl_c)
+        weights.train_and_write(short_paper("denoiser"), tmp_path, progress=ctrl_c_at("step 2/"))
     with server(packed(FILES)) as (url, _):
         monkeypatch.setattr(_berkeley, "URL", url)
         assert main(command(tmp_path, "denoiser")) == 1
@@ -168,12 +163,8 @@ def test_interrupted_and_resumed_is_uninterrupted(deepinv: None, model: str, tmp
     chosen = short_paper(model, side=64)
     whole = train(chosen, pictures(), tmp_path / "whole", progress=silent)
 
-    def press_ctrl_c(line: str) -> None:
-        if "step 2/" in line:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(TrainingInterrupted, match="stopped at step 3"):
-        train(chosen, pictures(), tmp_path / "parts", progress=press_ctrl_c, every=2)
+        train(chosen, pictures(), tmp_path / "parts", progress=ctrl_c_at("step 2/"), every=2)
     parts = train(chosen, pictures(), tmp_path / "parts", progress=silent)
     assert all(torch.equal(value, parts.model.state_dict()[name]) for name, value in whole.model.state_dict().items())
 

@@ -1,8 +1,6 @@
 """Training resumes exactly, stops cleanly, says what is wrong, and trains what the recipe says."""
 
 import dataclasses
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -30,6 +28,7 @@ from implicit_lib.cases.deblurring import (
 )
 from implicit_lib.cases.deblurring._training import Crops, _Run
 from tests.cases.deblurring.problems import awake, pictures, short, silent
+from tests.cases.keyboard import ctrl_c_at
 
 KINDS = ("denoiser", "explicit", "pgd", "hqs-implicit", "hqs-contraction", "unfolded-2")
 
@@ -38,12 +37,8 @@ KINDS = ("denoiser", "explicit", "pgd", "hqs-implicit", "hqs-contraction", "unfo
 def test_interrupted_and_resumed_is_uninterrupted(model: str, tmp_path: Path) -> None:
     whole = train(short(model), pictures(), tmp_path / "whole", progress=silent)
 
-    def press_ctrl_c(line: str) -> None:
-        if "step 3/" in line:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(TrainingInterrupted, match="stopped at step 4"):
-        train(short(model), pictures(), tmp_path / "parts", progress=press_ctrl_c, every=3)
+        train(short(model), pictures(), tmp_path / "parts", progress=ctrl_c_at("step 3/"), every=3)
     lines: list[str] = []
     parts = train(short(model), pictures(), tmp_path / "parts", progress=lines.append)
     assert "resuming at step 4 of 7" in lines[0]

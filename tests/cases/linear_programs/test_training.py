@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 import signal
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from implicit_lib.cases.linear_programs import (
     train,
 )
 from implicit_lib.cases.linear_programs._training import _Run
+from tests.cases.keyboard import ctrl_c_at
 from tests.cases.linear_programs.problems import instances, short, silent
 
 
@@ -31,12 +31,8 @@ def test_interrupted_and_resumed_is_uninterrupted(model: str, tmp_path: Path) ->
     handler = signal.getsignal(signal.SIGINT)
     whole = train(short(model), instances(), tmp_path / "whole", progress=silent)
 
-    def press_ctrl_c(line: str) -> None:
-        if "epoch 3/" in line:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(TrainingInterrupted, match="stopped at epoch 4"):
-        train(short(model), instances(), tmp_path / "parts", progress=press_ctrl_c, every=3)
+        train(short(model), instances(), tmp_path / "parts", progress=ctrl_c_at("epoch 3/"), every=3)
     assert signal.getsignal(signal.SIGINT) is handler
     lines: list[str] = []
     parts = train(short(model), instances(), tmp_path / "parts", progress=lines.append)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -28,6 +26,7 @@ from implicit_lib.cases.looped_transformers import (
 )
 from implicit_lib.cases.looped_transformers import _weights as weights
 from implicit_lib.cases.looped_transformers.__main__ import main
+from tests.cases.keyboard import ctrl_c_at
 
 
 def short(name: str, **changes: object):
@@ -43,12 +42,8 @@ def silent(line: str) -> None:
 def test_interrupted_and_resumed_is_uninterrupted(name: str, tmp_path: Path) -> None:
     whole = train(short(name), tmp_path / "whole", progress=silent, every=100)
 
-    def press_ctrl_c(line: str) -> None:
-        if "step 5/" in line:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(TrainingInterrupted, match="stopped at step 6"):
-        train(short(name), tmp_path / "parts", progress=press_ctrl_c, every=5)
+        train(short(name), tmp_path / "parts", progress=ctrl_c_at("step 5/"), every=5)
     lines: list[str] = []
     parts = train(short(name), tmp_path / "parts", progress=lines.append, every=100)
     assert "resuming at step 6" in lines[0] and "s left" in lines[-1]

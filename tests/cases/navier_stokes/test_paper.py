@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -39,6 +37,7 @@ from implicit_lib.cases.navier_stokes import (
 from implicit_lib.cases.navier_stokes import _weights as weights
 from implicit_lib.cases.navier_stokes.__main__ import main
 from implicit_lib.cases.navier_stokes._data import shipped_hash
+from tests.cases.keyboard import ctrl_c_at
 from tests.cases.navier_stokes.reference_folder import write
 
 
@@ -115,13 +114,9 @@ def test_shipped_flows_do_not_slip_into_a_run_on_the_others(
 ) -> None:
     """Begun on the shipped ones, interrupted, and gone on with when the folder is there."""
 
-    def press_ctrl_c(line: str) -> None:
-        if "step 2/" in line:
-            os.kill(os.getpid(), signal.SIGINT)
-
     monkeypatch.setattr(_running, "_LATE", -1.0)
     with pytest.raises(TrainingInterrupted):
-        weights.train_and_write(short("paper", "implicit"), tmp_path, progress=press_ctrl_c)
+        weights.train_and_write(short("paper", "implicit"), tmp_path, progress=ctrl_c_at("step 2/"))
     folder = write(tmp_path / "flows", 5, 32)
     assert main(command(tmp_path, "--reference", str(folder))) == 1
     assert "is of another recipe; delete it, or choose another folder" in capsys.readouterr().err
@@ -130,14 +125,10 @@ def test_shipped_flows_do_not_slip_into_a_run_on_the_others(
 def test_interrupted_and_resumed_is_uninterrupted(brief: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, chosen = write(tmp_path / "flows", 5, 32), short("paper", "implicit")
 
-    def press_ctrl_c(line: str) -> None:
-        if "step 2/" in line:
-            os.kill(os.getpid(), signal.SIGINT)
-
     monkeypatch.setattr(_running, "_LATE", -1.0)
     weights.train_and_write(chosen, tmp_path / "whole", reference=folder, progress=silent)
     with pytest.raises(TrainingInterrupted, match="stopped at step 3"):
-        weights.train_and_write(chosen, tmp_path / "parts", reference=folder, progress=press_ctrl_c)
+        weights.train_and_write(chosen, tmp_path / "parts", reference=folder, progress=ctrl_c_at("step 2/"))
     weights.train_and_write(chosen, tmp_path / "parts", reference=folder, progress=silent)
     whole, parts = (load("implicit", folder=tmp_path / name).state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from implicit_lib.cases.navier_stokes import (
     train,
 )
 from implicit_lib.cases.navier_stokes._training import _Run
+from tests.cases.keyboard import ctrl_c_at
 
 SIZE = FNOSize(width=4, modes=3, blocks=2)
 REPLAY = Replay(states=6, iterations=2, restart=0.3, damping=0.5)
@@ -58,12 +57,8 @@ def run_of(recipe: Recipe, flows: Flows, **changes: Any) -> _Run:
 def test_interrupted_and_resumed_is_uninterrupted(model: str, flows: Flows, tmp_path: Path) -> None:
     whole = train(RECIPES[model], flows, tmp_path / "whole", progress=silent)
 
-    def press_ctrl_c(line: str) -> None:
-        if "step 3/" in line:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(TrainingInterrupted, match="stopped at step 4"):
-        train(RECIPES[model], flows, tmp_path / "parts", progress=press_ctrl_c, every=3)
+        train(RECIPES[model], flows, tmp_path / "parts", progress=ctrl_c_at("step 3/"), every=3)
     lines: list[str] = []
     parts = train(RECIPES[model], flows, tmp_path / "parts", progress=lines.append)
     assert "resuming at step 4 of 7" in lines[0] and "s left" in lines[-1]

@@ -1,7 +1,6 @@
 """Training resumes exactly, stops cleanly, and says what is wrong."""
 
 import dataclasses
-import os
 import signal
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from implicit_lib.cases.toy import CheckpointError, TrainingInterrupted, data_hash, recipe, train, training_data
 from implicit_lib.cases.toy import Target as Chirp
 from implicit_lib.cases.toy.__main__ import main
+from tests.cases.keyboard import ctrl_c_at
 
 
 def short(model, **changes):
@@ -26,12 +26,8 @@ def test_interrupted_and_resumed_is_uninterrupted(model, tmp_path: Path) -> None
     handler = signal.getsignal(signal.SIGINT)
     whole = train(short(model), tmp_path / "whole", progress=silent, every=100)
 
-    def press_ctrl_c(line: str) -> None:
-        if "step 5/" in line:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(TrainingInterrupted, match="stopped at step 6"):
-        train(short(model), tmp_path / "parts", progress=press_ctrl_c, every=5)
+        train(short(model), tmp_path / "parts", progress=ctrl_c_at("step 5/"), every=5)
     assert signal.getsignal(signal.SIGINT) is handler
     lines: list[str] = []
     parts = train(short(model), tmp_path / "parts", progress=lines.append, every=100)

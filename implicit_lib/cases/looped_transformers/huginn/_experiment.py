@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from implicit_lib.cases._files import whole
 from implicit_lib.cases._running import CheckpointError, Progress, RecipeError, TrainingInterrupted, stop_on_interrupt
 
 from ._distance import word_distance
@@ -186,10 +187,8 @@ def _summary(distances: list[int]) -> dict[str, Any]:
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    with whole(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 class _Clock:

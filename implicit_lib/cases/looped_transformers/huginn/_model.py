@@ -32,17 +32,6 @@ class Matrix(nn.Module):
         return F.linear(x, self.weight)
 
 
-class RMSNorm(nn.Module):
-    """x (…, d) ↦ w x / √(mean of x² + ε), the mean in float32 at least."""
-
-    def __init__(self, width: int, eps: float) -> None:
-        super().__init__()
-        self.weight, self.eps = nn.Parameter(torch.empty(width)), eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-
-
 class Attention(nn.Module):
     """Causal attention with rotated queries and keys."""
 
@@ -92,7 +81,9 @@ class SandwichBlock(nn.Module):
 
     def __init__(self, config: HuginnConfig) -> None:
         super().__init__()
-        self.norm_1, self.norm_2, self.norm_3, self.norm_4 = (RMSNorm(config.width, config.norm_eps) for _ in range(4))
+        self.norm_1, self.norm_2, self.norm_3, self.norm_4 = (
+            nn.RMSNorm(config.width, config.norm_eps) for _ in range(4)
+        )
         self.attn, self.mlp = Attention(config), GatedMLP(config)
 
     def forward(self, x: Tensor, turns: Tensor, mask: Tensor | None, layer: Layer | None) -> Tensor:
@@ -111,7 +102,7 @@ class Transformer(nn.Module):
         self.adapter = Matrix(2 * config.width, config.width)
         self.core_block = nn.ModuleList(SandwichBlock(config) for _ in range(config.core))
         self.coda = nn.ModuleList(SandwichBlock(config) for _ in range(config.coda))
-        self.ln_f = RMSNorm(config.width, config.norm_eps)
+        self.ln_f = nn.RMSNorm(config.width, config.norm_eps)
 
 
 class Place:
