@@ -40,25 +40,30 @@ class Block(nn.Module):
 
     Scores are multiplied by log n: a sum over more tokens then is as sharp as over few ones, so that a model trained on
     short contexts reads long ones (scalable softmax, Nakanishi 2025, arXiv:2501.19399). There are no positions: tokens
-    that come in another order give the same answers in that order.
+    that come in another order give the same answers in that order. Where tokens do stand to each other in some way, as
+    the cells of a board do, each of `kinds` ways has a number for each head that is added to the score.
     """
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, kinds: int = 0) -> None:
         super().__init__()
         d = size.width
         self.heads = size.heads
+        self.towards = nn.Parameter(torch.zeros(size.heads, kinds)) if kinds else None
         self.before_attention, self.before_feed = nn.RMSNorm(d, _SMALLEST), nn.RMSNorm(d, _SMALLEST)
         self.read = nn.Linear(d, 3 * d, bias=False)
         self.write = nn.Linear(d, d, bias=False)
         self.feed = nn.Linear(d, size.factor * d)
         self.back = nn.Linear(size.factor * d, d)
 
-    def forward(self, h: Tensor) -> Tensor:
-        """The next state (B, n, d)."""
+    def forward(self, h: Tensor, relation: Tensor | None = None) -> Tensor:
+        """The next state (B, n, d); of pairs of tokens `relation` (n, n), int64, tells in which way they stand."""
         batch, n, d = h.shape
         read = self.read(self.before_attention(h)).view(batch, n, 3, self.heads, d // self.heads)
         query, key, value = read.permute(2, 0, 3, 1, 4)
-        seen = scaled_dot_product_attention(math.log(n + 1) * query, key, value)
+        added = None
+        if self.towards is not None and relation is not None:
+            added = self.towards.index_select(1, relation.flatten()).view(self.heads, n, n)
+        seen = scaled_dot_product_attention(math.log(n + 1) * query, key, value, attn_mask=added)
         h = h + self.write(seen.transpose(1, 2).reshape(batch, n, d))
         fed: Tensor = h + self.back(gelu(self.feed(self.before_feed(h))))
         return fed
@@ -67,18 +72,22 @@ class Block(nn.Module):
 class Core(nn.Module):
     """G_Θ(h, e): the state h and the input e (B, n, d) are mixed, go through the blocks, and get length √d a token."""
 
-    def __init__(self, size: Size) -> None:
+    relation: Tensor | None
+
+    def __init__(self, size: Size, relation: Tensor | None = None) -> None:
         super().__init__()
         self.width = size.width
+        self.register_buffer("relation", relation, persistent=False)
         self.mix = nn.Linear(2 * size.width, size.width, bias=False)
-        self.blocks = nn.ModuleList(Block(size) for _ in range(size.blocks))
+        kinds = 0 if relation is None else int(relation.max()) + 1
+        self.blocks = nn.ModuleList(Block(size, kinds) for _ in range(size.blocks))
         self.after = nn.RMSNorm(size.width, _SMALLEST)
 
     def forward(self, h: Tensor, e: Tensor) -> Tensor:
         """The next state."""
         x = self.mix(torch.cat([h, e], dim=-1))
         for block in self.blocks:
-            x = block(x)
+            x = block(x, self.relation)
         after: Tensor = self.after(x)
         return after
 
@@ -110,11 +119,12 @@ class LoopedTransformer(ImplicitModel):
         size: of G_Θ.
         encoder: Q_Φ, maps the input to e (B, n, d).
         outputs: O.
+        relation: how every two tokens stand to each other (n, n), int64 from 0 on; None if they do not.
     """
 
-    def __init__(self, size: Size, encoder: nn.Module, outputs: int) -> None:
+    def __init__(self, size: Size, encoder: nn.Module, outputs: int, relation: Tensor | None = None) -> None:
         head = nn.Linear(size.width, outputs)
-        super().__init__(Core(size), encoder=encoder, decoder=head, max_iter=500, tol=1e-5)
+        super().__init__(Core(size, relation), encoder=encoder, decoder=head, max_iter=500, tol=1e-5)
 
     @property
     def core(self) -> Core:
@@ -126,12 +136,12 @@ class ExplicitTransformer(nn.Module):
     """x ↦ Q_Ψ(G(0, Q_Φ(x))), one pass through the blocks, each of which has weights of its own.
 
     Args:
-        size, encoder, outputs: as of `LoopedTransformer`.
+        size, encoder, outputs, relation: as of `LoopedTransformer`.
     """
 
-    def __init__(self, size: Size, encoder: nn.Module, outputs: int) -> None:
+    def __init__(self, size: Size, encoder: nn.Module, outputs: int, relation: Tensor | None = None) -> None:
         super().__init__()
-        self.core, self.encoder, self.decoder = Core(size), encoder, nn.Linear(size.width, outputs)
+        self.core, self.encoder, self.decoder = Core(size, relation), encoder, nn.Linear(size.width, outputs)
 
     def forward(self, x: Chains | Tensor) -> Tensor:
         """Scores (B, n, O)."""

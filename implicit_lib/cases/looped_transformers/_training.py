@@ -53,6 +53,22 @@ def train(
     return _Run(recipe, torch.device(device)).finish(checkpoint, progress, every)
 
 
+def loss_of(model: Transformer, x: Chains | Tensor, answer: Tensor, before: int, iterations: int) -> Tensor:
+    """The mean cross-entropy at all tokens; of a loop over `iterations` that follow `before` undifferentiated ones."""
+    if not isinstance(model, LoopedTransformer):
+        return cross_entropy(model(x).flatten(0, 1), answer.flatten())
+    e = model.encoder(x)
+    h = torch.zeros_like(e)
+    with torch.no_grad():
+        for _ in range(before):
+            h = model.operator(h, e)
+    losses = []
+    for _ in range(iterations):
+        h = model.operator(h, e)
+        losses.append(cross_entropy(model.decoder(h).flatten(0, 1), answer.flatten()))
+    return torch.stack(losses).mean()
+
+
 class _Run(_running.StepRun[Transformer]):
     digits = ".4f"
     recipe: Recipe
@@ -65,19 +81,8 @@ class _Run(_running.StepRun[Transformer]):
 
     def _loss(self) -> Tensor:
         contexts = self._contexts().to(self.device)
-        answer = contexts.answer.flatten()
-        if not isinstance(self.model, LoopedTransformer):
-            return cross_entropy(self.model(contexts).flatten(0, 1), answer)
-        e = self.model.encoder(contexts)
-        h = torch.zeros_like(e)
-        with torch.no_grad():
-            for _ in range(self._below(self.recipe.before + 1)):
-                h = self.model.operator(h, e)
-        losses = []
-        for _ in range(self.recipe.iterations):
-            h = self.model.operator(h, e)
-            losses.append(cross_entropy(self.model.decoder(h).flatten(0, 1), answer))
-        return torch.stack(losses).mean()
+        before = self._below(self.recipe.before + 1) if self.recipe.before else 0
+        return loss_of(self.model, contexts, contexts.answer, before, self.recipe.iterations)
 
     def _contexts(self) -> Chains:
         """A batch of one form: the longer of two random lengths that the curriculum allows, and some chains of it.

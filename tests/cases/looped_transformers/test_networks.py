@@ -38,7 +38,7 @@ def normed(x: Tensor, weight: Tensor) -> Tensor:
     return x / (x @ x / len(x) + 1e-6).sqrt() * weight
 
 
-def by_hand(block: Block, h: Tensor) -> Tensor:
+def by_hand(block: Block, h: Tensor, relation: Tensor | None = None) -> Tensor:
     """A block on one context (n, d), token by token and head by head."""
     n, d = h.shape
     size = d // block.heads
@@ -50,6 +50,8 @@ def by_hand(block: Block, h: Tensor) -> Tensor:
             cut = slice(head * size, (head + 1) * size)
             query = parts[i][:d][cut]
             scores = [math.log(n + 1) * float(query @ part[d : 2 * d][cut]) / math.sqrt(size) for part in parts]
+            if relation is not None:
+                scores = [s + float(block.towards[head, relation[i, j]]) for j, s in enumerate(scores)]
             shares = [math.exp(score) for score in scores]
             seen.append(
                 sum(share / sum(shares) * part[2 * d :][cut] for share, part in zip(shares, parts, strict=True))
@@ -72,6 +74,16 @@ def test_a_block_is_what_its_formula_says() -> None:
     torch.testing.assert_close(block(h[None])[0], by_hand(block, h), rtol=1e-12, atol=1e-12)
     block.before_attention.weight *= 1.01
     assert not torch.allclose(block(h[None])[0], by_hand(Block(SIZE).double(), h))
+
+
+@torch.no_grad()
+def test_how_tokens_stand_to_each_other_counts() -> None:
+    torch.manual_seed(0)
+    block, relation = Block(SIZE, 3).double(), torch.randint(3, (5, 5))
+    block.towards.normal_()
+    h = torch.randn(5, 8).double()
+    torch.testing.assert_close(block(h[None], relation)[0], by_hand(block, h, relation), rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(block(h[None], relation.T)[0], by_hand(block, h, relation))
 
 
 @torch.no_grad()

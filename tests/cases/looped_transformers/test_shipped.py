@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from implicit_lib.cases.looped_transformers import (
+    MODELS,
     accuracy,
     contexts_of,
     flipped,
@@ -20,12 +21,18 @@ from implicit_lib.cases.looped_transformers import (
 from implicit_lib.cases.looped_transformers._weights import recipe_of
 
 
-def test_the_weights_reproduce_their_card() -> None:
-    card, model = read_card("looped"), load("looped")
-    assert recipe_of(card) == recipe("small", "looped") and card["parameters"] == parameter_count(model)
-    for length, t in ((6, "2"), (16, "4")):
+@pytest.mark.parametrize("name", MODELS)
+def test_the_weights_reproduce_their_card(name: str) -> None:
+    card, model = read_card(name), load(name)
+    assert recipe_of(card) == recipe("small", name) and card["parameters"] == parameter_count(model)
+    for length, t in ((6, "2"), (16, "4")) if name == "looped" else ((6, "1"), (16, "1")):
         share = float(accuracy(model, contexts_of(length, 200), (int(t),)).mean())
         assert share == pytest.approx(card["metrics"]["accuracy"][str(length)][t], abs=1e-3)
+
+
+def test_all_were_trained_as_long() -> None:
+    seconds = [read_card(name)["cpu_seconds"] for name in MODELS]
+    assert max(seconds) <= 1.25 * min(seconds)
 
 
 def test_it_answers_what_it_was_not_trained_on() -> None:
