@@ -47,7 +47,7 @@ def keep_what_is_compared(notebook: NotebookNode) -> None:
 
 
 def main() -> None:
-    for path in [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
+    for path in [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb")):
         with step(f"Executing {path.name}"):
             refresh(path)
 

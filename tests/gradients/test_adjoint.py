@@ -46,7 +46,7 @@ def test_in_float32_too_the_same_for_every_scale(kind: str, tol: float) -> None:
     W, x = tanh_problem(modulus=0.9, kind=kind, dtype=torch.float32, size=0.02)
     incoming = torch.cos(torch.arange(24.0)).reshape(4, 6) / 24
     found = []
-    for scale in (1e-30, 1e-9, 1.0, 1e9, 1e30):
+    for scale in (1e-30, 1.0, 1e30):
         found.append(errors(W, x, scale * incoming, ImplicitGradient(tol=tol, max_iter=500)))
     assert max(found) <= 3 * tol
     assert max(found) - min(found) <= max(1e-6, 0.05 * tol)

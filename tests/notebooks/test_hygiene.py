@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from tests.notebooks.hygiene import COLAB_SETUP, NOTEBOOKS, driven, problems, tags
+from tests.notebooks.hygiene import ALL, COLAB_SETUP, NOTEBOOKS, driven, problems, tags
 from tools.notebooks import VERDICT_TAG
 
 
@@ -32,7 +32,7 @@ def shown(site: Path, path: Path) -> set[str]:
     return typed | set(re.findall(r'<rich-explorer name="([^"]+)"', page))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_is_fit_to_be_committed(path: Path) -> None:
     assert problems(read(path)) == []
 
@@ -42,7 +42,7 @@ def test_drives_every_explorer_that_it_shows(path: Path, site: Path) -> None:
     assert driven(read(path)) == shown(site, path) != set()
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_colab_is_left_its_own_torch_and_numpy(path: Path) -> None:
     for line in re.findall(r"^\s*[%!]\s*pip\b.*", "\n".join(cell.source for cell in read(path).cells), re.MULTILINE):
         assert "--no-deps" in line

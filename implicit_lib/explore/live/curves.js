@@ -19,9 +19,10 @@ function path(points, shape) {
   return d;
 }
 
-/** What can be moved: lines and markers between axes that stay. */
+/** What can be moved: lines, markers, and a text that is the same at every point, between axes that stay. */
 function movable(trace, { xaxis, yaxis }) {
   if (trace.type !== "scatter" || xaxis.autorange || yaxis.autorange) return false;
+  if (trace.mode.includes("text") && typeof trace.text !== "string") return false;
   return !trace.connectgaps && ["linear", "hv"].includes(trace.line?.shape ?? "linear");
 }
 
@@ -32,14 +33,23 @@ function moveLine(group, points, shape) {
   return line !== undefined;
 }
 
-function moveMarkers(group, points) {
+/** Move the nodes of a kind, one for each point; false if there is none to make more of. */
+function moveNodes(group, kind, points, move) {
   const seen = points.filter(isPoint);
-  const marks = [...group.querySelectorAll(".point")];
-  if (!marks.length) return !seen.length;
-  while (marks.length < seen.length) marks.push(marks[0].parentNode.appendChild(marks[0].cloneNode()));
-  marks.splice(seen.length).forEach((mark) => mark.remove());
-  marks.forEach((mark, i) => mark.setAttribute("transform", `translate(${seen[i]})`));
+  const nodes = [...group.querySelectorAll(kind)];
+  if (!nodes.length) return !seen.length;
+  while (nodes.length < seen.length) nodes.push(nodes[0].parentNode.appendChild(nodes[0].cloneNode(true)));
+  nodes.splice(seen.length).forEach((node) => node.remove());
+  nodes.forEach((node, i) => move(node, seen[i]));
   return true;
+}
+
+const moveMarker = (node, point) => node.setAttribute("transform", `translate(${point})`);
+
+function moveText(node, [x, y]) {
+  const text = node.querySelector("text"); // its transform, which plotly set, is how it stands to the point
+  text.setAttribute("x", x);
+  text.setAttribute("y", y);
 }
 
 /**
@@ -54,6 +64,10 @@ export function moveTrace(plot, index, arrays) {
   if (!group) return Object.values(arrays).some((values) => !values.length);
   const { x, y } = { x: trace.x, y: trace.y, ...arrays };
   const points = Array.from(x, (value, i) => [place(layout.xaxis, value), place(layout.yaxis, y[i])]);
-  const lines = !trace.mode.includes("lines") || moveLine(group, points, trace.line.shape);
-  return lines && (!trace.mode.includes("markers") || moveMarkers(group, points));
+  const has = (part) => trace.mode.includes(part);
+  return (
+    (!has("lines") || moveLine(group, points, trace.line.shape)) &&
+    (!has("markers") || moveNodes(group, ".point", points, moveMarker)) &&
+    (!has("text") || moveNodes(group, ".textpoint", points, moveText))
+  );
 }

@@ -1,4 +1,4 @@
-"""Sudoku on 6 × 6 cells for a looped transformer: trained on boards that three rounds of reasoning fill."""
+"""Sudoku on 6 × 6 cells for a looped transformer: trained on boards that a few rounds of reasoning fill."""
 
 from implicit_lib.cases._files import WeightsError as WeightsError
 from implicit_lib.cases._running import CheckpointError as CheckpointError

@@ -37,7 +37,7 @@ class Recipe:
 
     model: ModelName
     size: Size
-    deepest: int = 3
+    deepest: int = 5
     boards: int = 4_000
     batch: int = 64
     before: int
@@ -70,7 +70,7 @@ def recipe(model: ModelName, seed: int = 0) -> Recipe:
     return Recipe(
         model=model,
         size=Size(width=64, heads=2, blocks=2 * DEEP if model == "explicit-deep" else 2, factor=2),
-        before=12 if loops else 0,
+        before=16 if loops else 0,
         iterations=4 if loops else 1,
         steps=_STEPS[model],
         learning_rate=1e-3 if model == "explicit-deep" else 2e-3,
@@ -78,4 +78,4 @@ def recipe(model: ModelName, seed: int = 0) -> Recipe:
     )
 
 
-_STEPS: dict[ModelName, int] = {"looped": 4_000, "explicit": 24_000, "explicit-deep": 2_000}
+_STEPS: dict[ModelName, int] = {"looped": 5_000, "explicit": 24_000, "explicit-deep": 2_800}

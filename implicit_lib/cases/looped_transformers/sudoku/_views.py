@@ -14,16 +14,13 @@ from ._boards import CELLS, PEERS, SIDE, Boards
 SURE = 0.9
 """The probability from which on a digit counts as sure."""
 
-HIDDEN = -9.0
-"""Where a digit stands that a cell does not have."""
-
 
 def walks(model: LoopedTransformer, boards: Boards) -> Walks:
     """The walk on a board of which the reader takes clues away.
 
     The reader sets which of the boards, and how many clues are missing. The view has for every digit d, as arrays (36,)
     cell by cell, "clue d", "sure d" and "unsure d": the cell's column + 1/2 where it shows that digit as a clue, with a
-    probability of at least SURE, or with less, elsewhere HIDDEN; and "wrong" in the same way, where it shows another
+    probability of at least SURE, or with less, elsewhere NaN; and "wrong" in the same way, where it shows another
     digit than the board's own completion. Its scalars are right, the share of cells that show that digit; entropy, the
     mean over cells in bits; moved, the most that a cell's distribution moved in the last iteration, in total variation;
     and broken, how many pairs of cells show a digit twice in a row, column or box.
@@ -100,4 +97,4 @@ class _View(nn.Module):
         }
 
     def _at(self, where: Tensor) -> Tensor:
-        return torch.where(where, self.columns, torch.full_like(self.columns, HIDDEN))
+        return torch.where(where, self.columns, torch.full_like(self.columns, torch.nan))
