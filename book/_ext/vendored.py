@@ -94,10 +94,17 @@ class PlainFigure(MimeRenderPlugin):
 
 
 def markup(figure: dict[str, Any]) -> str:
-    """The figure's HTML. Its accessible name is the figure's title: give every figure one."""
-    title = figure.get("layout", {}).get("title", {}).get("text", "Figure")
-    description = json.dumps({"data": figure["data"], "layout": figure.get("layout", {})}).replace("</", "<\\/")
+    """The figure's HTML. To a screen reader it is its title and what it shows, its layout's meta.alt.
+
+    Raises:
+        ExtensionError: it lacks one of them.
+    """
+    layout = figure.get("layout", {})
+    title, alt = layout.get("title", {}).get("text", ""), layout.get("meta", {}).get("alt", "")
+    if not title or not alt:
+        raise ExtensionError(f"the figure {title!r} needs a title and a layout with meta={{'alt': what it shows}}")
+    description = json.dumps({"data": figure["data"], "layout": layout}).replace("</", "<\\/")
     return (
-        f'<div class="plain-figure" role="img" aria-label="{html.escape(title)}">'
+        f'<div class="plain-figure" role="img" aria-label="{html.escape(f"{title}. {alt}")}">'
         f'<script type="application/json">{description}</script></div>'
     )

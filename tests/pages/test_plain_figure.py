@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import Browser
+from sphinx.errors import ExtensionError
 
 from tests.conftest import visit
 from tools import book
@@ -24,7 +27,10 @@ sphinx:
 """
 FIGURE = """
 import plotly.graph_objects as go
-go.Figure(go.Scatter(x=[1, 2, 3], y=[1, 4, 9]), layout={"title": {"text": "Squares"}})
+go.Figure(
+    go.Scatter(x=[1, 2, 3], y=[1, 4, 9]),
+    layout={"title": {"text": "Squares"}, "meta": {"alt": "Three points that rise ever faster."}},
+)
 """
 
 
@@ -47,8 +53,16 @@ def test_is_drawn_and_named(browser: Browser, site_with_a_figure: Path) -> None:
     with book.server(site_with_a_figure) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         with visit(browser, f"http://127.0.0.1:{running.server_port}/page.html", width=390) as visited:
-            figure = visited.page.get_by_role("img", name="Squares")
+            figure = visited.page.get_by_role("img", name="Squares. Three points that rise ever faster.")
             figure.locator(".js-plotly-plot path.js-line").wait_for()
             assert visited.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
             assert visited.external == []
         running.shutdown()
+
+
+@pytest.mark.parametrize("layout", [{}, {"title": {"text": "Squares"}}, {"meta": {"alt": "Three points."}}])
+def test_what_is_not_described_is_refused(layout: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    markup = importlib.import_module("vendored").markup
+    with pytest.raises(ExtensionError, match="needs a title and a layout with meta"):
+        markup({"data": [], "layout": layout})

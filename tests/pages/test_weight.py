@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,15 +26,16 @@ def is_ours(path: str) -> bool:
     return path.startswith("/live/") or path == "/_static/book.js"
 
 
-@pytest.mark.parametrize("page", written_pages())
-def test_our_javascript_is_small(browser: Browser, site_url: str, page: str) -> None:
-    with visit(browser, f"{site_url}/{page}.html") as visited:
-        weight = sum(len(gzip.compress(body)) for path, body in scripts(visited).items() if is_ours(path))
+@pytest.fixture(scope="module", params=written_pages())
+def untouched(request: pytest.FixtureRequest, browser: Browser, site_url: str) -> Iterator[Visit]:
+    with visit(browser, f"{site_url}/{request.param}.html") as visited:
+        yield visited
+
+
+def test_our_javascript_is_small(untouched: Visit) -> None:
+    weight = sum(len(gzip.compress(body)) for path, body in scripts(untouched).items() if is_ours(path))
     assert weight <= 300 * KILOBYTE
 
 
-@pytest.mark.parametrize("page", written_pages())
-def test_onnx_waits_for_the_first_touch(browser: Browser, site_url: str, page: str) -> None:
-    with visit(browser, f"{site_url}/{page}.html") as visited:
-        requested = [response.url for response in visited.responses]
-    assert [url for url in requested if "onnx" in url] == []
+def test_onnx_waits_for_the_first_touch(untouched: Visit) -> None:
+    assert [response.url for response in untouched.responses if "onnx" in response.url] == []
