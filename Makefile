@@ -24,7 +24,7 @@ lab: environment
 # Two workers: most of the time goes into kernels and browsers, one file's tests share them.
 test: environment
 	@.venv/bin/python -m tools.browser
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 notebooks: environment
 	@.venv/bin/python -m tools.notebooks

@@ -23,6 +23,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One file of the built book's begins, what needs no book comes next: no worker waits while the book is built."""
+    needy = {item.path for item in items if "site" in getattr(item, "fixturenames", ())}
+    first = next((item.path for item in items if item.path in needy and item.path.stem == "test_pages"), None)
+    items.sort(key=lambda item: 0 if item.path == first else 2 if item.path in needy else 1)
+
+
 @pytest.fixture(scope="session")
 def site() -> Path:
     """The built book: built once, or taken as it is when nothing it is made from changed."""
