@@ -22,7 +22,7 @@ function path(points, shape) {
 /** What can be moved: lines, markers, and a text that is the same at every point, between axes that stay. */
 function movable(trace, { xaxis, yaxis }) {
   if (trace.type !== "scatter" || xaxis.autorange || yaxis.autorange) return false;
-  if (trace.mode.includes("text") && typeof trace.text !== "string") return false;
+  if (trace.mode?.includes("text") && typeof trace.text !== "string") return false;
   return !trace.connectgaps && ["linear", "hv"].includes(trace.line?.shape ?? "linear");
 }
 
