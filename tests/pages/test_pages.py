@@ -32,7 +32,7 @@ def view(request: pytest.FixtureRequest, browser: Browser, site_url: str) -> Ite
     page, theme, width = request.param
     with visit(browser, f"{site_url}/{page}.html", theme=theme, width=width) as visited:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        visited.page.screenshot(path=SCREENSHOTS / f"{page.replace('/', '-')}-{theme}-{width}.png", full_page=True)
+        visited.page.screenshot(path=SCREENSHOTS / f"{page.replace('/', '-')}-{theme}-{width}.png")
         yield visited
 
 
