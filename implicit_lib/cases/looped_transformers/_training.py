@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -69,15 +69,23 @@ def loss_of(model: Transformer, x: Chains | Tensor, answer: Tensor, before: int,
     return torch.stack(losses).mean()
 
 
-class _Run(_running.StepRun[Transformer]):
-    digits = ".4f"
-    recipe: Recipe
+class TransformerRun(_running.StepRun[Transformer]):
+    """Steps of a transformer, whatever its task."""
 
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+    digits = ".4f"
+
+    def __init__(self, recipe: Any, device: torch.device) -> None:
         super().__init__(recipe, recipe.steps, device)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
         )
+
+    def _below(self, most: int) -> int:
+        return int(torch.randint(most, (), generator=self.random))
+
+
+class _Run(TransformerRun):
+    recipe: Recipe
 
     def _loss(self) -> Tensor:
         contexts = self._contexts().to(self.device)
@@ -96,6 +104,3 @@ class _Run(_running.StepRun[Transformer]):
         chains = 2 + self._below(statements // length - 1)
         batch = min(max(self.recipe.tokens // (chains * length), _FEWEST), _MOST)
         return draw(batch, chains, length, self.random)
-
-    def _below(self, most: int) -> int:
-        return int(torch.randint(most, (), generator=self.random))

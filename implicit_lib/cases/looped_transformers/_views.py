@@ -27,7 +27,7 @@ def walks(model: LoopedTransformer, contexts: Chains) -> Walks:
     """
     one = frozen(model)
     start = torch.zeros(2, contexts.name.shape[1], one.core.width)
-    return Walks(_Encode(one, contexts), _Step(one), _View(one, contexts), {"h": start})
+    return Walks(_Encode(one, contexts), CoreStep(one), _View(one, contexts), {"h": start})
 
 
 class _Encode(nn.Module):
@@ -57,12 +57,15 @@ class _Encode(nn.Module):
         return e, answer + first * (value - answer), first, order
 
 
-class _Step(nn.Module):
+class CoreStep(nn.Module):
+    """One iteration of a transformer's loop."""
+
     def __init__(self, model: LoopedTransformer) -> None:
         super().__init__()
         self.core = model.core
 
     def forward(self, z: dict[str, Tensor], e: Tensor, *seen: Tensor) -> dict[str, Tensor]:
+        """The next state; what else the view reads does not count."""
         return {"h": self.core(z["h"], e)}
 
 

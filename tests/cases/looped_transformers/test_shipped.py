@@ -18,13 +18,13 @@ from implicit_lib.cases.looped_transformers import (
     rests,
     separation,
 )
-from implicit_lib.cases.looped_transformers._weights import recipe_of
+from implicit_lib.cases.looped_transformers._weights import _STORE
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_weights_reproduce_their_card(name: str) -> None:
     card, model = read_card(name), load(name)
-    assert recipe_of(card) == recipe("small", name) and card["parameters"] == parameter_count(model)
+    assert _STORE.recipe_of(card) == recipe("small", name) and card["parameters"] == parameter_count(model)
     for length, t in ((6, "2"), (16, "4")) if name == "looped" else ((6, "1"), (16, "1")):
         share = float(accuracy(model, contexts_of(length, 200), (int(t),)).mean())
         assert share == pytest.approx(card["metrics"]["accuracy"][str(length)][t], abs=1e-3)

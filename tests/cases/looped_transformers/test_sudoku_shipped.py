@@ -18,7 +18,7 @@ from implicit_lib.cases.looped_transformers.sudoku import (
     solved,
     turned,
 )
-from implicit_lib.cases.looped_transformers.sudoku._weights import recipe_of
+from implicit_lib.cases.looped_transformers.sudoku._weights import _STORE
 
 SHIPPED = ("looped", "explicit-deep")
 SEEN, UNSEEN = LEVELS[:3], LEVELS[3:5]
@@ -33,7 +33,7 @@ def boards() -> Boards:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_weights_are_those_of_the_card(name: str, boards: Boards) -> None:
     card, model = read_card(name), load(name)
-    assert recipe_of(card) == recipe(name) and card["parameters"] == parameter_count(model)
+    assert _STORE.recipe_of(card) == recipe(name) and card["parameters"] == parameter_count(model)
     t = 8 if name == "looped" else 1
     share = solved(model, boards, (t,))[0].double()
     level = levels(boards)

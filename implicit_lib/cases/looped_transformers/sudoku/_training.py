@@ -11,7 +11,7 @@ from torch import Tensor
 from implicit_lib.cases import _running
 from implicit_lib.cases._running import Progress
 from implicit_lib.cases.looped_transformers._networks import Transformer
-from implicit_lib.cases.looped_transformers._training import loss_of
+from implicit_lib.cases.looped_transformers._training import TransformerRun, loss_of
 
 from ._boards import Boards, shallow, turned
 from ._recipe import Recipe
@@ -31,20 +31,16 @@ def train(
     return _Run(recipe, torch.device(device)).finish(checkpoint, progress, every)
 
 
-class _Run(_running.StepRun[Transformer]):
-    digits = ".4f"
+class _Run(TransformerRun):
     recipe: Recipe
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        super().__init__(recipe, recipe.steps, device)
+        super().__init__(recipe, device)
         self.boards = shallow(recipe.boards, recipe.deepest, recipe.seed)
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
-        )
 
     def _loss(self) -> Tensor:
         boards = self._batch().to(self.device)
-        before = int(torch.randint(self.recipe.before + 1, (), generator=self.random))
+        before = self._below(self.recipe.before + 1)
         return loss_of(self.model, boards.clues, boards.solution - 1, before, self.recipe.iterations)
 
     def _batch(self) -> Boards:

@@ -8,6 +8,7 @@ from torch.nn.functional import one_hot
 
 from implicit_lib.cases._walks import Walks, frozen, picked
 from implicit_lib.cases.looped_transformers._networks import LoopedTransformer
+from implicit_lib.cases.looped_transformers._views import CoreStep
 
 from ._boards import CELLS, PEERS, SIDE, Boards
 
@@ -31,7 +32,7 @@ def walks(model: LoopedTransformer, boards: Boards) -> Walks:
     """
     one = frozen(model)
     start = torch.zeros(1, CELLS, one.core.width)
-    return Walks(_Encode(one, boards), _Step(one), _View(one), {"h": start})
+    return Walks(_Encode(one, boards), CoreStep(one), _View(one), {"h": start})
 
 
 class _Encode(nn.Module):
@@ -52,15 +53,6 @@ class _Encode(nn.Module):
         clues, solution, rank = (picked(each, which) for each in (self.clues, self.solution, self.rank))
         kept = clues * (rank >= missing).to(clues)
         return self.embed(kept.long()[None]), kept, solution
-
-
-class _Step(nn.Module):
-    def __init__(self, model: LoopedTransformer) -> None:
-        super().__init__()
-        self.core = model.core
-
-    def forward(self, z: dict[str, Tensor], e: Tensor, *seen: Tensor) -> dict[str, Tensor]:
-        return {"h": self.core(z["h"], e)}
 
 
 class _View(nn.Module):

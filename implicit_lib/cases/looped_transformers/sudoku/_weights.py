@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from implicit_lib.cases import _files
-from implicit_lib.cases._files import five_digits, load_weights, parameter_count
-from implicit_lib.cases._running import Progress, train_once, write_trained
-from implicit_lib.cases.looped_transformers._networks import LoopedTransformer, Size, Transformer
-from implicit_lib.cases.looped_transformers._recipe import ModelName, name_of
+from implicit_lib.cases._files import five_digits
+from implicit_lib.cases._running import Progress
+from implicit_lib.cases.looped_transformers._networks import LoopedTransformer, Transformer
+from implicit_lib.cases.looped_transformers._recipe import ModelName
+from implicit_lib.cases.looped_transformers._store import Store
 
 from ._boards import minimal
 from ._evaluation import LEVELS, levels, solved
@@ -20,6 +20,8 @@ from ._training import train
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The models that ship."""
+
+_STORE = Store("implicit_lib.cases.looped_transformers.sudoku", Recipe)
 
 AT = (1, 2, 4, 8, 16, 32, 64, 128, 500)
 """The t for which a card tells what is solved; of an explicit model 1 only."""
@@ -37,20 +39,9 @@ def train_and_write(
         TrainingInterrupted, CheckpointError, FloatingPointError: as `train` does.
         WeightsError: the folder holds a card of that name that is damaged.
     """
-
-    def make(checkpoint: Path) -> dict[str, Any]:
-        trained = train(recipe, checkpoint, device=device, progress=progress)
-
-        def judge() -> dict[str, Any]:
-            model = trained.model.cpu()
-            return {"parameters": parameter_count(model), "metrics": metrics(model)}
-
-        return write_trained(recipe, trained, folder, judge)
-
-    def read() -> dict[str, Any]:
-        return read_card(recipe.model, seed=recipe.seed, folder=folder)
-
-    return train_once(recipe, folder, read=read, recipe_of=recipe_of, make=make)
+    return _STORE.train_and_write(
+        recipe, folder, lambda checkpoint: train(recipe, checkpoint, device=device, progress=progress), metrics
+    )
 
 
 def metrics(model: Transformer) -> dict[str, Any]:
@@ -73,20 +64,13 @@ def metrics(model: Transformer) -> dict[str, Any]:
     }
 
 
-def recipe_of(card: dict[str, Any]) -> Recipe:
-    """The recipe that a card tells of."""
-    fields = dict(card["recipe"])
-    return Recipe(**fields | {"size": Size(**fields["size"])})
-
-
 def read_card(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, Any]:
     """The card of a trained model.
 
     Raises:
         WeightsError: it is missing or damaged.
     """
-    path = folder / f"{name_of(model, seed)}.json"
-    return _files.read_card(path, recipe_of, remedy=_remedy(model, seed, folder))
+    return _STORE.read_card(model, seed, folder)
 
 
 def load(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> Transformer:
@@ -101,12 +85,4 @@ def load(model: ModelName, *, seed: int = 0, folder: Path = WEIGHTS, device: tor
     Raises:
         WeightsError: its card or its weights are missing or damaged.
     """
-    recipe = recipe_of(read_card(model, seed=seed, folder=folder))
-    module = recipe.build()
-    load_weights(module, folder / f"{recipe.name}.safetensors", remedy=_remedy(model, seed, folder))
-    return module.to(device).eval()
-
-
-def _remedy(model: ModelName, seed: int, folder: Path) -> str:
-    package = "implicit_lib.cases.looped_transformers.sudoku"
-    return f"python -m {package} train --model {model} --seed {seed} --output {folder}"
+    return _STORE.load(model, seed, folder, device)
